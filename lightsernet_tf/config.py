@@ -1,0 +1,386 @@
+"""Every choice of an experiment, as frozen dataclasses that a YAML file and the command line fill.
+
+What this module does not do: read corpora or touch TensorFlow. It is imported by everything and imports only the errors.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from lightsernet_tf.errors import ConfigError
+
+CorpusName = Literal["demo", "emodb", "ravdess", "iemocap", "crema_d", "savee", "tess", "casia", "folders", "manifest"]
+FeatureKind = Literal["mfcc", "log_mel_spectrogram", "spectrogram"]
+Protocol = Literal[
+    "leave_one_speaker_out", "group_k_fold", "stratified_hold_out", "random_hold_outs", "manifest", "published"
+]
+
+
+def _require(section: Any, prefix: str, key: str, holds: bool, expected: str) -> None:
+    if not holds:
+        raise ConfigError(f"{prefix}.{key}: expected {expected}. Received: {key}={getattr(section, key)!r}")
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    """Which recordings, under which labels.
+
+    Parameters
+    ----------
+    name
+        Corpus layout, see ``python -m lightsernet_tf.corpora --help``.
+    data_dir
+        Folder of the corpus (for ``manifest``: the CSV file). The demo corpus needs none.
+    template
+        Layout for ``folders``: where speaker, label and name stand in a path below ``data_dir``.
+    labels
+        Labels in the order of the network's outputs. Empty: the corpus's own documented order.
+    label_map
+        Merged labels, e.g. ``{positive: [happiness], negative: [anger, sadness]}``; its keys are the labels, in order.
+    drop_labels
+        Labels of the corpus to leave out.
+    part
+        IEMOCAP only: which sessions' dialogues to read.
+    merge_excited
+        IEMOCAP only: count ``excited`` as ``happiness``.
+    duplicates
+        What to do where two files hold the same audio: stop (``error``) or keep the first (``drop``).
+    on_error
+        What to do with a file that cannot be read: ``stop``, or ``skip`` it, count it and list it in the report.
+    """
+
+    name: CorpusName = "demo"
+    data_dir: str | None = None
+    template: str = "{speaker}/{label}/{name}.wav"
+    labels: tuple[str, ...] = ()
+    label_map: dict[str, list[str]] = field(default_factory=dict)
+    drop_labels: tuple[str, ...] = ()
+    part: Literal["all", "improvised", "scripted"] = "all"
+    merge_excited: bool = False
+    duplicates: Literal["error", "drop"] = "error"
+    on_error: Literal["stop", "skip"] = "stop"
+
+    def __post_init__(self) -> None:
+        _require(self, "corpus", "data_dir", self.name == "demo" or bool(self.data_dir), f"the folder of {self.name}")
+        _require(self, "corpus", "labels", len(set(self.labels)) == len(self.labels), "each label once")
+        sources = [label for merged in self.label_map.values() for label in merged]
+        _require(self, "corpus", "label_map", len(set(sources)) == len(sources), "each source label once")
+        _require(
+            self,
+            "corpus",
+            "labels",
+            not (self.labels and self.label_map),
+            "nothing beside label_map, whose keys are the labels",
+        )
+
+
+@dataclass(frozen=True)
+class AudioConfig:
+    """How a recording becomes a waveform of fixed length.
+
+    Parameters
+    ----------
+    duration_seconds
+        Length of the network's window.
+    segments
+        ``centre``: the middle of a longer recording; ``all``: consecutive pieces of it, judged by their mean probability.
+    """
+
+    duration_seconds: float = 3.0
+    segments: Literal["centre", "all"] = "centre"
+
+    def __post_init__(self) -> None:
+        _require(self, "audio", "duration_seconds", 0.1 <= self.duration_seconds <= 600, "0.1 to 600 seconds")
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """The front end; the defaults are those of the paper (Aftab et al., ICASSP 2022).
+
+    Parameters
+    ----------
+    kind
+        What the network sees.
+    sample_rate_hz
+        Rate of every waveform that reaches a feature function.
+    frame_length_samples
+        Length of a frame; also the length of its FFT.
+    frame_step_samples
+        Hop from frame to frame.
+    mel_bins
+        Bands of the mel filter bank.
+    mel_min_hz
+        Lower edge of the lowest band.
+    mel_max_hz
+        Upper edge of the highest band.
+    mfcc_coefficients
+        Cepstral coefficients that are kept.
+    mfcc_clip
+        Coefficients are clipped to plus or minus this value.
+    log_offset
+        Added to the mel energies before the logarithm.
+    max_frequency_hz
+        Keep only spectrogram bins (or mel bands) up to this frequency; the network's input shrinks with it.
+    """
+
+    kind: FeatureKind = "mfcc"
+    sample_rate_hz: int = 16000
+    frame_length_samples: int = 1024
+    frame_step_samples: int = 256
+    mel_bins: int = 128
+    mel_min_hz: float = 80.0
+    mel_max_hz: float = 7600.0
+    mfcc_coefficients: int = 40
+    mfcc_clip: float = 10.0
+    log_offset: float = 1e-6
+    max_frequency_hz: float | None = None
+
+    def __post_init__(self) -> None:
+        nyquist_hz = self.sample_rate_hz / 2
+
+        def require(key: str, holds: bool, expected: str) -> None:
+            _require(self, "features", key, holds, expected)
+
+        require("sample_rate_hz", 1000 <= self.sample_rate_hz <= 192000, "1000 to 192000 Hz")
+        power_of_two = (
+            self.frame_length_samples > 0 and self.frame_length_samples & (self.frame_length_samples - 1) == 0
+        )
+        require(
+            "frame_length_samples", power_of_two and self.frame_length_samples >= 16, "a power of two of at least 16"
+        )
+        require(
+            "frame_step_samples", 1 <= self.frame_step_samples <= self.frame_length_samples, "1 to frame_length_samples"
+        )
+        require("mel_bins", self.mel_bins >= 4, "at least 4")
+        require("mel_min_hz", 0 <= self.mel_min_hz < self.mel_max_hz, "0 up to below mel_max_hz")
+        require("mel_max_hz", self.mel_max_hz <= nyquist_hz, f"at most half the sample rate, {nyquist_hz:g} Hz")
+        require("mfcc_coefficients", 4 <= self.mfcc_coefficients <= self.mel_bins, "4 up to mel_bins")
+        require("mfcc_clip", self.mfcc_clip > 0, "more than 0")
+        require("log_offset", self.log_offset > 0, "more than 0")
+        require(
+            "max_frequency_hz",
+            self.max_frequency_hz is None or 2 * self.mel_min_hz < self.max_frequency_hz <= nyquist_hz,
+            f"none, or more than twice mel_min_hz and at most {nyquist_hz:g} Hz",
+        )
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes of the training utterances, all off by default.
+
+    Parameters
+    ----------
+    time_mask_max_frames
+        Longest run of frames set to zero (SpecAugment, Park et al., Interspeech 2019).
+    frequency_mask_max_bins
+        Widest band of bins set to zero.
+    time_shift_max_seconds
+        Furthest shift of the waveform to either side; what is vacated is silent.
+    gain_max_db
+        Largest change of level, up or down.
+    noise_min_snr_db
+        White noise at this signal-to-noise ratio or up to 30 dB better; none: no noise.
+    """
+
+    time_mask_max_frames: int = 0
+    frequency_mask_max_bins: int = 0
+    time_shift_max_seconds: float = 0.0
+    gain_max_db: float = 0.0
+    noise_min_snr_db: float | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("time_mask_max_frames", "frequency_mask_max_bins", "time_shift_max_seconds", "gain_max_db"):
+            _require(self, "augment", key, getattr(self, key) >= 0, "0 (off) or more")
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """Who is trained on, who chooses the epoch and who is tested.
+
+    Parameters
+    ----------
+    protocol
+        How the folds are made; ``published`` alone chooses the epoch on the test data and says so everywhere.
+    fold
+        Which fold ``train`` trains, counted from 0; ``cross_validate`` trains them all.
+    folds
+        Number of folds of ``group_k_fold`` and of hold-outs of ``random_hold_outs`` and ``published``.
+    validation_speakers
+        Speakers held out to choose the epoch under the speaker-independent protocols.
+    validation_fraction
+        Share of the utterances that are not tested, held out to choose the epoch under the other protocols.
+    test_fraction
+        Share of the utterances tested by the hold-out protocols.
+    seed
+        Chooses speakers and utterances.
+    """
+
+    protocol: Protocol = "stratified_hold_out"
+    fold: int = 0
+    folds: int = 10
+    validation_speakers: int = 1
+    validation_fraction: float = 0.1
+    test_fraction: float = 0.2
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        _require(self, "split", "fold", self.fold >= 0, "0 or more")
+        _require(self, "split", "folds", self.folds >= 2, "at least 2")
+        _require(self, "split", "validation_speakers", self.validation_speakers >= 1, "at least 1")
+        _require(self, "split", "validation_fraction", 0 < self.validation_fraction < 1, "more than 0 and less than 1")
+        _require(self, "split", "test_fraction", 0 < self.test_fraction < 1, "more than 0 and less than 1")
+        _require(self, "split", "seed", self.seed >= 0, "0 or more")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network's two free parameters.
+
+    Parameters
+    ----------
+    dropout
+        Share of the 320 pooled channels dropped in training.
+    l2
+        Weight decay of the kernels of the second part.
+    """
+
+    dropout: float = 0.3
+    l2: float = 1e-6
+
+    def __post_init__(self) -> None:
+        _require(self, "model", "dropout", 0 <= self.dropout < 1, "0 up to below 1")
+        _require(self, "model", "l2", self.l2 >= 0, "0 or more")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How the network is trained.
+
+    Parameters
+    ----------
+    epochs
+        Passes over the training utterances.
+    batch_size
+        Utterances a step.
+    learning_rate
+        Adam's, before the schedule changes it.
+    schedule
+        ``published``: constant for 50 epochs, then times exp(-0.15) every 20; ``plateau``: halved after 10 epochs
+        without a better validation loss; ``constant``; ``cosine``: down to zero over the epochs.
+    loss
+        ``cross_entropy`` or ``focal`` (Lin et al., ICCV 2017).
+    gamma
+        The focal loss's focusing parameter; 0 is cross entropy.
+    balance
+        ``class_weight``: rare classes weigh more; ``oversample``: rare classes are drawn as often as the largest.
+    class_weights
+        Weight by label for ``class_weight``; empty: by inverse frequency.
+    seed
+        Of the initial weights, dropout, order and augmentation.
+    keep
+        Which epochs' weights stay: ``all``, ``best_and_last`` or ``every N``.
+    choose_by
+        The validation figure that chooses the epoch.
+    initial_weights
+        A run's folder (its chosen epoch), or one of its ``.weights.h5`` files, to start from.
+    """
+
+    epochs: int = 300
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    schedule: Literal["published", "plateau", "constant", "cosine"] = "published"
+    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    gamma: float = 2.0
+    balance: Literal["none", "class_weight", "oversample"] = "none"
+    class_weights: dict[str, float] = field(default_factory=dict)
+    seed: int = 42
+    keep: str = "all"
+    choose_by: Literal["ua", "wa", "macro_f1", "loss"] = "ua"
+    initial_weights: str | None = None
+
+    def __post_init__(self) -> None:
+        def require(key: str, holds: bool, expected: str) -> None:
+            _require(self, "train", key, holds, expected)
+
+        require("epochs", self.epochs >= 1, "at least 1")
+        require("batch_size", self.batch_size >= 1, "at least 1")
+        require("learning_rate", 0 < self.learning_rate <= 1, "more than 0 and at most 1")
+        require("gamma", self.gamma >= 0, "0 or more")
+        require("class_weights", all(weight > 0 for weight in self.class_weights.values()), "weights of more than 0")
+        require(
+            "class_weights",
+            not self.class_weights or self.balance == "class_weight",
+            "none unless balance is class_weight",
+        )
+        require("seed", 0 <= self.seed < 2**31, "0 up to below 2**31")
+        require(
+            "keep",
+            re.fullmatch(r"all|best_and_last|every [1-9]\d*", self.keep) is not None,
+            "all, best_and_last or every N",
+        )
+
+
+@dataclass(frozen=True)
+class Config:
+    """One experiment.
+
+    Parameters
+    ----------
+    corpus
+        Which recordings, under which labels.
+    audio
+        How a recording becomes a waveform.
+    features
+        What the network sees of it.
+    augment
+        Random changes in training.
+    split
+        Who is trained on, validated and tested.
+    model
+        The network.
+    train
+        How it is trained.
+    runs_dir
+        Where run folders are made.
+    run_name
+        Name of the run's folder; none: made of the corpus, the features, the loss and the time.
+    cache_dir
+        Where features are kept between runs; none: the user's cache directory.
+    """
+
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    audio: AudioConfig = field(default_factory=AudioConfig)
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    runs_dir: str = "runs"
+    run_name: str | None = None
+    cache_dir: str | None = None
+
+    def __post_init__(self) -> None:
+        frame_seconds = self.features.frame_length_samples / self.features.sample_rate_hz
+        _require(
+            self.audio,
+            "audio",
+            "duration_seconds",
+            self.audio.duration_seconds >= frame_seconds,
+            f"at least one frame, {frame_seconds:g} s",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain nested data (dicts, lists, strings, numbers), as YAML and JSON hold it."""
+        return _plain(dataclasses.asdict(self))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return value

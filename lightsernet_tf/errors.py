@@ -1,0 +1,21 @@
+"""What goes wrong with what the user gave; commands print these in one line and end with status 2."""
+
+
+class InputError(ValueError):
+    """Something given cannot work: the message names the file or key, what was expected and what came."""
+
+
+class ConfigError(InputError):
+    """A setting."""
+
+
+class CorpusError(InputError):
+    """A corpus: its folder, its names, its labels or its splits."""
+
+
+class AudioError(InputError):
+    """An audio file or a waveform."""
+
+
+class RunError(InputError):
+    """A run's folder or one of its files."""

@@ -1,0 +1,269 @@
+"""Folds: who is trained on, who chooses the epoch and who is tested; and the guard against leaks between them.
+
+A fold holds positions in the corpus's utterances. Nothing here looks at audio: what is the same recording is decided by
+the content digests that the feature store took.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.model_selection import GroupKFold, ShuffleSplit, StratifiedShuffleSplit
+
+from lightsernet_tf.config import Protocol, SplitConfig
+from lightsernet_tf.corpora.base import Utterance
+from lightsernet_tf.errors import ConfigError, CorpusError
+
+SPEAKER_INDEPENDENT: frozenset[Protocol] = frozenset({"leave_one_speaker_out", "group_k_fold"})
+OPTIMISTIC_NOTE = "optimistic: the epoch was chosen on the test data"
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Positions of the utterances of each part; ``name`` serves as a folder's name."""
+
+    name: str
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+    test: tuple[int, ...]
+
+    def parts(self) -> dict[str, tuple[int, ...]]:
+        """Return the three parts by name."""
+        return {"training": self.train, "validation": self.validation, "test": self.test}
+
+
+def make_folds(utterances: Sequence[Utterance], config: SplitConfig) -> list[Fold]:
+    """Split utterances as ``config.protocol`` says.
+
+    Parameters
+    ----------
+    utterances
+        Those that are used: duplicates and unreadable files are already left out.
+    config
+        Protocol, numbers of folds and speakers, fractions and the seed.
+
+    Raises
+    ------
+    CorpusError
+        If the corpus has too few speakers, or a class too few utterances, for the protocol.
+    """
+    return list(_PROTOCOLS[config.protocol](utterances, config))
+
+
+def choose_fold(folds: Sequence[Fold], config: SplitConfig) -> Fold:
+    """Return the fold that ``config.fold`` counts, from 0."""
+    if config.fold >= len(folds):
+        raise ConfigError(
+            f"split.fold: expected 0 to {len(folds) - 1} under {config.protocol}. Received: fold={config.fold}"
+        )
+    return folds[config.fold]
+
+
+def leave_one_speaker_out(utterances: Sequence[Utterance], config: SplitConfig) -> Iterator[Fold]:
+    """Test each speaker in turn; the next ones in a seeded circle of speakers choose the epoch.
+
+    In the circle every speaker validates equally often. More validation speakers choose the epoch with a smaller error,
+    and each of them is missing from the training data.
+    """
+    speakers = sorted({utterance.speaker for utterance in utterances})
+    yield from _speaker_folds(utterances, [(f"speaker_{name}", {name}) for name in speakers], config)
+
+
+def group_k_fold(utterances: Sequence[Utterance], config: SplitConfig) -> Iterator[Fold]:
+    """Test ``folds`` groups of speakers in turn, of about equally many utterances each."""
+    speakers = np.array([utterance.speaker for utterance in utterances])
+    num_speakers = len(set(speakers))
+    if config.folds > num_speakers:
+        raise ConfigError(
+            f"split.folds: expected at most {num_speakers}, one a speaker. Received: folds={config.folds}"
+        )
+    splitter = GroupKFold(config.folds, shuffle=True, random_state=config.seed)
+    groups = [set(speakers[test].tolist()) for _, test in splitter.split(speakers, groups=speakers)]
+    yield from _speaker_folds(utterances, [(f"fold_{n:02d}", group) for n, group in enumerate(groups)], config)
+
+
+def _speaker_folds(
+    utterances: Sequence[Utterance], tests: Sequence[tuple[str, set[str]]], config: SplitConfig
+) -> Iterator[Fold]:
+    circle = sorted({utterance.speaker for utterance in utterances})
+    np.random.default_rng(config.seed).shuffle(circle)
+    for name, tested in tests:
+        start = max(circle.index(speaker) for speaker in tested)
+        others = [speaker for speaker in circle[start:] + circle[:start] if speaker not in tested]
+        if len(others) <= config.validation_speakers:
+            raise CorpusError(
+                f"split.protocol {config.protocol}: expected more than {config.validation_speakers} speakers beside the "
+                f"tested ones (split.validation_speakers={config.validation_speakers}). Received: {len(others)} "
+                f"({', '.join(sorted(others)) or 'none'})"
+            )
+        validating = set(others[: config.validation_speakers])
+        held_out = tested | validating
+        yield Fold(
+            name,
+            train=_where(utterances, lambda one, held_out=held_out: one.speaker not in held_out),
+            validation=_where(utterances, lambda one, validating=validating: one.speaker in validating),
+            test=_where(utterances, lambda one, tested=tested: one.speaker in tested),
+        )
+
+
+def stratified_hold_out(utterances: Sequence[Utterance], config: SplitConfig) -> Iterator[Fold]:
+    """Test one stratified share of the utterances; a stratified share of the rest chooses the epoch."""
+    positions = np.arange(len(utterances))
+    rest, test = _stratified(utterances, positions, config.test_fraction, config.seed, "test_fraction")
+    yield _with_validation("hold_out", utterances, rest, test, config)
+
+
+def random_hold_outs(utterances: Sequence[Utterance], config: SplitConfig) -> Iterator[Fold]:
+    """Test ``folds`` random shares of the utterances, which overlap; speakers are on every side (the paper's protocol)."""
+    for n, (rest, test) in enumerate(_random_shares(utterances, config)):
+        yield _with_validation(f"hold_out_{n:02d}", utterances, rest, test, config)
+
+
+def published(utterances: Sequence[Utterance], config: SplitConfig) -> Iterator[Fold]:
+    """Make the random hold-outs with the published practice: the test data also chooses the epoch, which is optimistic."""
+    for n, (rest, test) in enumerate(_random_shares(utterances, config)):
+        yield Fold(f"published_{n:02d}", _tuple(rest), validation=_tuple(test), test=_tuple(test))
+
+
+def manifest(utterances: Sequence[Utterance], config: SplitConfig) -> Iterator[Fold]:
+    """Split as the CSV says; without validation rows a stratified share of the training rows chooses the epoch."""
+    for utterance in utterances:
+        if utterance.split is None:
+            raise CorpusError(
+                f"{utterance.path}: expected train, validation or test in column split. Received: nothing"
+            )
+    parts = {
+        part: _where(utterances, lambda one, part=part: one.split == part) for part in ("train", "validation", "test")
+    }
+    for part in ("train", "test"):
+        if not parts[part]:
+            raise CorpusError(f"column split: expected at least one row of {part}. Received: none")
+    if parts["validation"]:
+        yield Fold("manifest", parts["train"], parts["validation"], parts["test"])
+    else:
+        _logger.info("No row has split=validation: %.0f %% of train is used", 100 * config.validation_fraction)
+        yield _with_validation("manifest", utterances, np.array(parts["train"]), np.array(parts["test"]), config)
+
+
+_PROTOCOLS: dict[Protocol, Callable[[Sequence[Utterance], SplitConfig], Iterator[Fold]]] = {
+    "leave_one_speaker_out": leave_one_speaker_out,
+    "group_k_fold": group_k_fold,
+    "stratified_hold_out": stratified_hold_out,
+    "random_hold_outs": random_hold_outs,
+    "manifest": manifest,
+    "published": published,
+}
+
+
+def first_of_identical(
+    content: Sequence[str | None], positions: Sequence[int]
+) -> tuple[list[int], list[tuple[int, int]]]:
+    """Keep the first of each group of identical recordings.
+
+    Parameters
+    ----------
+    content
+        Digest of each utterance's samples, by position.
+    positions
+        Those to look at, in order.
+
+    Returns
+    -------
+    kept, dropped
+        Positions that stay, and pairs of (position dropped, position of the same audio that stays).
+    """
+    first: dict[str | None, int] = {}
+    kept, dropped = [], []
+    for position in positions:
+        if first.setdefault(content[position], position) == position:
+            kept.append(position)
+        else:
+            dropped.append((position, first[content[position]]))
+    return kept, dropped
+
+
+def check_leaks(
+    fold: Fold, utterances: Sequence[Utterance], content: Sequence[str | None], *, protocol: Protocol
+) -> None:
+    """Stop where one side of the fold has heard what another side is judged on.
+
+    Raises
+    ------
+    CorpusError
+        If the same audio, or under a speaker-independent protocol the same speaker, is on two sides; it names them.
+    """
+    parts = fold.parts()
+    if protocol == "published":
+        parts.pop("validation")
+    side_of_content: dict[str | None, tuple[str, int]] = {}
+    side_of_speaker: dict[str, tuple[str, int]] = {}
+    for side, positions in parts.items():
+        for position in positions:
+            other_side, other = side_of_content.setdefault(content[position], (side, position))
+            if other_side != side:
+                raise CorpusError(
+                    f"leak in {fold.name}: {utterances[position].path} ({side}) holds the same audio as "
+                    f"{utterances[other].path} ({other_side}). Set corpus.duplicates: drop to keep only the first"
+                )
+            other_side, other = side_of_speaker.setdefault(utterances[position].speaker, (side, position))
+            if other_side != side and protocol in SPEAKER_INDEPENDENT:
+                raise CorpusError(
+                    f"leak in {fold.name}: speaker {utterances[position].speaker} is in {side} "
+                    f"({utterances[position].path}) and in {other_side} ({utterances[other].path})"
+                )
+
+
+def check_classes(fold: Fold, utterances: Sequence[Utterance], labels: Sequence[str]) -> None:
+    """Refuse a fold without a training utterance of some class, and one with an empty side."""
+    for side, positions in fold.parts().items():
+        if not positions:
+            raise CorpusError(f"{fold.name}: expected at least one {side} utterance. Received: none")
+    trained = {utterances[position].label for position in fold.train}
+    missing = [label for label in labels if label not in trained]
+    if missing:
+        raise CorpusError(
+            f"{fold.name}: expected training utterances of every class. Received: none of {', '.join(missing)}. "
+            "Drop the class (corpus.drop_labels), merge it (corpus.label_map) or choose another split"
+        )
+
+
+def _with_validation(
+    name: str, utterances: Sequence[Utterance], rest: np.ndarray, test: np.ndarray, config: SplitConfig
+) -> Fold:
+    train, validation = _stratified(
+        utterances, rest, config.validation_fraction, config.seed + 1, "validation_fraction"
+    )
+    return Fold(name, _tuple(train), _tuple(validation), _tuple(test))
+
+
+def _random_shares(utterances: Sequence[Utterance], config: SplitConfig) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    splitter = ShuffleSplit(config.folds, test_size=config.test_fraction, random_state=config.seed)
+    yield from splitter.split(np.zeros(len(utterances)))
+
+
+def _stratified(
+    utterances: Sequence[Utterance], positions: np.ndarray, fraction: float, seed: int, key: str
+) -> tuple[np.ndarray, np.ndarray]:
+    labels = [utterances[position].label for position in positions]
+    splitter = StratifiedShuffleSplit(1, test_size=fraction, random_state=seed)
+    try:
+        rest, held_out = next(splitter.split(positions, labels))
+    except ValueError as error:
+        counts = ", ".join(f"{label} {labels.count(label)}" for label in sorted(set(labels)))
+        raise CorpusError(
+            f"split.{key}: expected enough utterances of every class to hold out {fraction:g}. Received: {counts} ({error})"
+        ) from error
+    return positions[rest], positions[held_out]
+
+
+def _where(utterances: Sequence[Utterance], holds: Callable[[Utterance], bool]) -> tuple[int, ...]:
+    return tuple(position for position, utterance in enumerate(utterances) if holds(utterance))
+
+
+def _tuple(positions: np.ndarray) -> tuple[int, ...]:
+    return tuple(sorted(int(position) for position in positions))
