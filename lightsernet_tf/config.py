@@ -1,6 +1,7 @@
 """Every choice of an experiment, as frozen dataclasses that a YAML file and the command line fill.
 
-What this module does not do: read corpora or touch TensorFlow. It is imported by everything and imports only the errors.
+What this module does not do: read corpora or touch TensorFlow. Everything imports it; it imports only the
+errors.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class CorpusConfig:
             "corpus",
             "labels",
             not (self.labels and self.label_map),
-            "nothing beside label_map, whose keys are the labels",
+            "nothing beside label_map",
         )
 
 
@@ -87,7 +88,8 @@ class AudioConfig:
     duration_seconds
         Length of the network's window.
     segments
-        ``centre``: the middle of a longer recording; ``all``: consecutive pieces of it, judged by their mean probability.
+        ``centre``: the middle of a longer recording; ``all``: consecutive pieces of it, judged by their mean
+        probability.
     """
 
     duration_seconds: float = 3.0
@@ -314,7 +316,7 @@ class TrainConfig:
         require(
             "class_weights",
             not self.class_weights or self.balance == "class_weight",
-            "none unless balance is class_weight",
+            "none, or balance class_weight",
         )
         require("seed", 0 <= self.seed < 2**31, "0 up to below 2**31")
         require(
@@ -384,3 +386,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(inner) for inner in value]
     return value
+
+
+def demo_config() -> Config:
+    """Return the settings of ``configs/demo.yaml``: what a command trains when it is given nothing."""
+    return Config(
+        split=SplitConfig(protocol="group_k_fold", folds=4, validation_speakers=2),
+        train=TrainConfig(epochs=30, batch_size=8, learning_rate=1e-3, schedule="cosine"),
+        run_name=None,
+    )

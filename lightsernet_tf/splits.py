@@ -97,8 +97,8 @@ def _speaker_folds(
         others = [speaker for speaker in circle[start:] + circle[:start] if speaker not in tested]
         if len(others) <= config.validation_speakers:
             raise CorpusError(
-                f"split.protocol {config.protocol}: expected more than {config.validation_speakers} speakers beside the "
-                f"tested ones (split.validation_speakers={config.validation_speakers}). Received: {len(others)} "
+                f"split.protocol {config.protocol}: expected more than split.validation_speakers="
+                f"{config.validation_speakers} speakers beside the tested ones. Received: {len(others)} "
                 f"({', '.join(sorted(others)) or 'none'})"
             )
         validating = set(others[: config.validation_speakers])
@@ -119,13 +119,13 @@ def stratified_hold_out(utterances: Sequence[Utterance], config: SplitConfig) ->
 
 
 def random_hold_outs(utterances: Sequence[Utterance], config: SplitConfig) -> Iterator[Fold]:
-    """Test ``folds`` random shares of the utterances, which overlap; speakers are on every side (the paper's protocol)."""
+    """Test ``folds`` random shares of the utterances, which overlap; speakers are on every side (the paper's way)."""
     for n, (rest, test) in enumerate(_random_shares(utterances, config)):
         yield _with_validation(f"hold_out_{n:02d}", utterances, rest, test, config)
 
 
 def published(utterances: Sequence[Utterance], config: SplitConfig) -> Iterator[Fold]:
-    """Make the random hold-outs with the published practice: the test data also chooses the epoch, which is optimistic."""
+    """Make the random hold-outs, and let the test data choose the epoch too: the published practice, optimistic."""
     for n, (rest, test) in enumerate(_random_shares(utterances, config)):
         yield Fold(f"published_{n:02d}", _tuple(rest), validation=_tuple(test), test=_tuple(test))
 
@@ -256,7 +256,8 @@ def _stratified(
     except ValueError as error:
         counts = ", ".join(f"{label} {labels.count(label)}" for label in sorted(set(labels)))
         raise CorpusError(
-            f"split.{key}: expected enough utterances of every class to hold out {fraction:g}. Received: {counts} ({error})"
+            f"split.{key}: expected enough utterances of every class to hold out {fraction:g}. "
+            f"Received: {counts} ({error})"
         ) from error
     return positions[rest], positions[held_out]
 

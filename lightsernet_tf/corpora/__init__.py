@@ -1,0 +1,68 @@
+"""One reader per corpus layout, behind one registry.
+
+A corpus is added by writing a module with ``LABELS`` and ``read`` (see ``base.Reader``) and naming it here and in
+``config.CorpusName``.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from lightsernet_tf.config import CorpusConfig, CorpusName
+from lightsernet_tf.corpora import casia, crema_d, demo, emodb, folders, iemocap, manifest, ravdess, savee, tess
+from lightsernet_tf.corpora.base import Corpus, Reader, Skipped, Utterance, choose_labels
+from lightsernet_tf.errors import CorpusError
+
+READERS: dict[CorpusName, Reader] = {
+    "demo": demo,
+    "emodb": emodb,
+    "ravdess": ravdess,
+    "iemocap": iemocap,
+    "crema_d": crema_d,
+    "savee": savee,
+    "tess": tess,
+    "casia": casia,
+    "folders": folders,
+    "manifest": manifest,
+}
+
+_logger = logging.getLogger(__name__)
+
+
+def load_corpus(config: CorpusConfig) -> Corpus:
+    """Find the recordings of a corpus, with the labels that the configuration asks for.
+
+    Parameters
+    ----------
+    config
+        Which corpus, where it lies, and which labels are merged or dropped.
+
+    Returns
+    -------
+    Corpus
+        Utterances in the order of their paths; labels in the order of the network's outputs.
+
+    Raises
+    ------
+    CorpusError
+        If the folder is not there or holds no audio of that layout, if a name cannot be parsed (unless ``on_error`` is
+        ``skip``), or if the labels found and the labels configured do not fit.
+    """
+    reader = READERS[config.name]
+    utterances: list[Utterance] = []
+    skipped: list[Skipped] = []
+    for entry in reader.read(config):
+        if isinstance(entry, Utterance):
+            utterances.append(entry)
+        elif config.on_error == "skip":
+            skipped.append(entry)
+        else:
+            raise CorpusError(f"{entry.path}: {entry.reason}. Set corpus.on_error: skip to leave such files out")
+    if skipped:
+        _logger.warning("%s: left out %d files, e.g. %s: %s", config.name, len(skipped), *skipped[0])
+    if not utterances:
+        raise CorpusError(f"corpus.data_dir: no utterance of {config.name} could be read in {config.data_dir}")
+    # As strings: the order of Path objects differs between Python versions.
+    utterances.sort(key=lambda utterance: utterance.path.as_posix())
+    kept, labels = choose_labels(utterances, config, reader.LABELS)
+    return Corpus(config.name, kept, labels, tuple(skipped))

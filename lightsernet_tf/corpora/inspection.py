@@ -1,0 +1,169 @@
+"""What is in a corpus: who says what how often, how long, and which files will make trouble.
+
+Every file is decoded once, block by block, so memory stays flat however large the corpus is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+from tqdm import tqdm
+
+from lightsernet_tf.corpora.base import Corpus
+from lightsernet_tf.errors import AudioError
+from lightsernet_tf.wav_header import open_audio
+
+# Corpora such as EMO-DB are scaled until one sample reaches full scale: only several in a row have lost their peak.
+CLIPPED_RUN_SAMPLES = 3
+FULL_SCALE = 0.9999
+_FULL_SCALE_OF_COARSE = {"PCM_U8": 127 / 128, "PCM_S8": 127 / 128, "ULAW": 32124 / 32768, "ALAW": 32256 / 32768}
+_BLOCK_FRAMES = 65536
+
+
+class Recording(NamedTuple):
+    """What decoding a file tells.
+
+    ``content`` is the SHA-256 of its samples as float64, little endian, channels interleaved; ``full_scale`` the share
+    of samples whose magnitude is at least ``FULL_SCALE``; ``clipped`` is true where ``CLIPPED_RUN_SAMPLES`` of these
+    follow each other in a channel; ``silent`` where all samples have the same value.
+    """
+
+    sample_rate_hz: int
+    channels: int
+    duration_seconds: float
+    content: str
+    full_scale: float
+    clipped: bool
+    silent: bool
+
+
+@dataclass(frozen=True)
+class CorpusSummary:
+    """The contents of a corpus in numbers.
+
+    Parameters
+    ----------
+    name, labels, speakers
+        Of the corpus; speakers sorted.
+    counts
+        Utterances by (speaker, label).
+    formats
+        Files by (sample rate in Hz, channels).
+    durations_seconds
+        Sorted, of the files that could be read.
+    duplicates
+        Groups of files whose decoded samples are the same, whatever their names and formats.
+    full_scale
+        Number of files with a sample at full scale, clipped or not.
+    clipped
+        Files with ``CLIPPED_RUN_SAMPLES`` in a row at full scale, and the share of all samples there, worst first.
+    silent
+        Files in which every sample has the same value.
+    unreadable
+        Files that cannot be decoded or hold no usable samples, and why.
+    skipped
+        Files that the reader left out, and why.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    speakers: tuple[str, ...]
+    counts: Mapping[tuple[str, str], int]
+    formats: Mapping[tuple[int, int], int]
+    durations_seconds: tuple[float, ...]
+    duplicates: tuple[tuple[Path, ...], ...]
+    full_scale: int
+    clipped: tuple[tuple[Path, float], ...]
+    silent: tuple[Path, ...]
+    unreadable: tuple[tuple[Path, str], ...]
+    skipped: tuple[tuple[Path, str], ...]
+
+
+def inspect_recording(path: Path) -> Recording:
+    """Decode a file block by block.
+
+    Raises
+    ------
+    AudioError
+        If it is no audio, is cut short, is empty or holds samples that are not finite.
+    """
+    problem = open_audio(path).problem
+    if problem:
+        raise AudioError(f"{path}: {problem}")
+    digest = hashlib.sha256()
+    frames = full_scale = unfinite = 0
+    clipped = False
+    lowest, highest = np.inf, -np.inf
+    try:
+        with soundfile.SoundFile(path) as audio:
+            limit = _FULL_SCALE_OF_COARSE.get(audio.subtype, FULL_SCALE)
+            reaches = np.zeros((0, audio.channels), bool)
+            for block in audio.blocks(blocksize=_BLOCK_FRAMES, dtype="float64", always_2d=True):  # [frames, channels]
+                digest.update(block.astype("<f8", copy=False).tobytes())
+                frames += len(block)
+                full_scale += np.count_nonzero(np.abs(block) >= limit)
+                # The end of the block before goes first, so that no run is cut in two.
+                reaches = np.concatenate([reaches[1 - CLIPPED_RUN_SAMPLES :], np.abs(block) >= limit])
+                clipped = clipped or _has_run(reaches)
+                unfinite += np.count_nonzero(~np.isfinite(block))
+                lowest, highest = min(lowest, block.min()), max(highest, block.max())
+            rate_hz, channels = audio.samplerate, audio.channels
+    except (OSError, soundfile.LibsndfileError) as error:
+        reason = getattr(error, "error_string", error)
+        raise AudioError(f"{path}: expected audio that can be decoded, received: {reason}") from error
+    if frames == 0:
+        raise AudioError(f"{path}: expected audio, received a file without samples")
+    if unfinite:
+        raise AudioError(f"{path}: expected finite samples, received {unfinite} that are NaN or infinite")
+    return Recording(
+        sample_rate_hz=rate_hz,
+        channels=channels,
+        duration_seconds=frames / rate_hz,
+        content=digest.hexdigest(),
+        full_scale=full_scale / (frames * channels),
+        clipped=clipped,
+        silent=bool(lowest == highest),
+    )
+
+
+def _has_run(reaches: np.ndarray) -> bool:
+    """Tell whether ``CLIPPED_RUN_SAMPLES`` frames in a row are true in one channel of [frames, channels]."""
+    if len(reaches) < CLIPPED_RUN_SAMPLES:
+        return False
+    return bool(np.lib.stride_tricks.sliding_window_view(reaches, CLIPPED_RUN_SAMPLES, axis=0).all(axis=-1).any())
+
+
+def inspect_corpus(corpus: Corpus) -> CorpusSummary:
+    """Decode every file of a corpus once and count; a progress bar runs on the standard error stream."""
+    recordings: dict[Path, Recording] = {}
+    unreadable = []
+    for utterance in tqdm(corpus.utterances, desc=f"reading {corpus.name}", unit=" files", leave=False):
+        try:
+            recordings[utterance.path] = inspect_recording(utterance.path)
+        except AudioError as error:
+            unreadable.append((utterance.path, str(error).removeprefix(f"{utterance.path}: ")))
+    by_content: dict[str, list[Path]] = {}
+    for path, recording in recordings.items():
+        by_content.setdefault(recording.content, []).append(path)
+    clipped = [(path, recording.full_scale) for path, recording in recordings.items() if recording.clipped]
+    return CorpusSummary(
+        name=corpus.name,
+        labels=corpus.labels,
+        speakers=tuple(sorted({utterance.speaker for utterance in corpus.utterances})),
+        counts=Counter((utterance.speaker, utterance.label) for utterance in corpus.utterances),
+        formats=Counter((recording.sample_rate_hz, recording.channels) for recording in recordings.values()),
+        durations_seconds=tuple(sorted(recording.duration_seconds for recording in recordings.values())),
+        duplicates=tuple(tuple(paths) for paths in by_content.values() if len(paths) > 1),
+        full_scale=sum(recording.full_scale > 0 for recording in recordings.values()),
+        clipped=tuple(sorted(clipped, key=lambda pair: pair[1], reverse=True)),
+        silent=tuple(path for path, recording in recordings.items() if recording.silent),
+        unreadable=tuple(unreadable),
+        skipped=corpus.skipped,
+    )

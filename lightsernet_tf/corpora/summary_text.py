@@ -1,0 +1,100 @@
+"""The summary of a corpus as text for a terminal."""
+
+from __future__ import annotations
+
+import statistics
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from lightsernet_tf.corpora.inspection import CLIPPED_RUN_SAMPLES, FULL_SCALE, CorpusSummary
+
+_INDENT = 12  # columns, of the facts' and troubles' names
+
+
+def format_summary(summary: CorpusSummary, max_files: int = 5) -> str:
+    """Return the summary as text for a terminal; of each kind of trouble at most ``max_files`` files are named."""
+    facts = [f"{name:<{_INDENT}}{text}" for name, text in _facts(summary)]
+    troubles = []
+    for name, what, files in _troubles(summary):
+        troubles.append(f"{name:<{_INDENT}}{_plural(len(files), what) if files else 'none'}")
+        named = [*files[:max_files], *([f"... and {len(files) - max_files} more"] if len(files) > max_files else [])]
+        troubles += [" " * _INDENT + file for file in named]
+    return "\n".join([*facts, "", *_table(summary), "", *troubles])
+
+
+def _facts(summary: CorpusSummary) -> list[tuple[str, str]]:
+    formats = [
+        f"{_plural(count, 'file')} at {rate_hz} Hz, {_plural(channels, 'channel')}"
+        for (rate_hz, channels), count in summary.formats.items()
+    ]
+    durations = summary.durations_seconds
+    facts = [
+        ("utterances", str(sum(summary.counts.values()))),
+        ("classes", f"{len(summary.labels)}: {', '.join(summary.labels)}"),
+        ("speakers", str(len(summary.speakers))),
+    ]
+    if not durations:
+        return facts
+    median, minutes = statistics.median(durations), sum(durations) / 60
+    return [
+        *facts,
+        ("format", "; ".join(formats)),
+        (
+            "durations",
+            f"{durations[0]:.2f} to {durations[-1]:.2f} s, median {median:.2f} s, {minutes:.1f} minutes in all",
+        ),
+        ("full scale", f"reached by {_plural(summary.full_scale, 'file')} (a magnitude of at least {FULL_SCALE})"),
+    ]
+
+
+def _troubles(summary: CorpusSummary) -> list[tuple[str, str, list[str]]]:
+    """Return each kind of trouble, what a file of it is, and its files."""
+    groups = [" = ".join(map(str, group)) for group in summary.duplicates]
+    clipped = [f"{path} ({share:.2%} of its samples at full scale)" for path, share in summary.clipped]
+    return [
+        ("duplicates", "group| of files with the same samples", groups),
+        ("clipped", f"file| with {CLIPPED_RUN_SAMPLES} samples in a row at full scale, worst first", clipped),
+        ("silent", "file| in which all samples are the same", [str(path) for path in summary.silent]),
+        ("unreadable", "file|", [f"{path}: {reason}" for path, reason in summary.unreadable]),
+        ("left out", "file|, or line| of a list, not as expected", [f"{path}: {why}" for path, why in summary.skipped]),
+    ]
+
+
+def _table(summary: CorpusSummary) -> list[str]:
+    """Speakers down, labels across; the last row and column are the sums."""
+    by_speaker, by_label = Counter[str](), Counter[str]()
+    for (speaker, label), count in summary.counts.items():
+        by_speaker[speaker] += count
+        by_label[label] += count
+    rows = [["speaker", *summary.labels, "all"]]
+    for speaker in summary.speakers:
+        counts = [summary.counts.get((speaker, label), 0) for label in summary.labels]
+        rows.append([speaker, *(str(count or "-") for count in counts), str(by_speaker[speaker])])
+    rows.append(["all", *(str(by_label[label]) for label in summary.labels), str(sum(by_label.values()))])
+    return _align(rows)
+
+
+def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(_columns(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return ["  ".join(_pad(row, widths)).rstrip() for row in rows]
+
+
+def _pad(row: Sequence[str], widths: Iterable[int]) -> list[str]:
+    """Pad to the widths: the first cell to the right, as a name, the others to the left, as numbers."""
+    blanks = [" " * (width - _columns(cell)) for cell, width in zip(row, widths, strict=True)]
+    return [row[0] + blanks[0], *(blank + cell for blank, cell in zip(blanks[1:], row[1:], strict=True))]
+
+
+def _columns(text: str) -> int:
+    """Return how many columns of a terminal the text takes: Chinese characters take two, combining accents none."""
+    return sum(
+        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        for character in text
+    )
+
+
+def _plural(count: int, noun: str) -> str:
+    """Return the count and the noun; its plural's s goes to the end, or where a bar stands."""
+    noun = noun if "|" in noun else noun + "|"
+    return f"{count} {noun.replace('|', '' if count == 1 else 's')}"

@@ -1,0 +1,234 @@
+"""All folds of a protocol: each an ordinary run, then one report over all test data."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+
+from lightsernet_tf.config import Config
+from lightsernet_tf.config_parser import config_yaml
+from lightsernet_tf.errors import RunError
+from lightsernet_tf.experiment import Experiment, prepare
+from lightsernet_tf.figures import draw_confusion
+from lightsernet_tf.files import write_csv, write_json, write_text
+from lightsernet_tf.metrics import bootstrap_intervals
+from lightsernet_tf.reports import groups_section, interval, markdown_table, percent, report, scores_section
+from lightsernet_tf.run_folder import Run, versions
+from lightsernet_tf.scores import GroupScores, Scores, score_predictions, scores_by_group
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """The pooled test data of all folds, judged; and where the report is."""
+
+    path: Path
+    scores: Scores
+    intervals: dict[str, tuple[float, float]]
+    speakers: GroupScores
+    report_path: Path
+
+    def summary(self) -> str:
+        """Return what was reached and which files to open, for a terminal."""
+        spread = self.speakers.spread["ua"]
+        return "\n".join(
+            [
+                f"{self.path}: {self.scores.utterances} test utterances of {len(self.speakers.groups)} speakers",
+                *(
+                    f"  {name:11} {interval(getattr(self.scores, key), self.intervals[key])}"
+                    for key, name in (
+                        ("wa", "WA"),
+                        ("ua", "UA"),
+                        ("macro_f1", "macro F1"),
+                        ("weighted_f1", "weighted F1"),
+                    )
+                ),
+                f"  UA over the speakers: {percent(spread.mean)} on average, {percent(spread.min)} to {percent(spread.max)}",
+                f"Report:   {self.report_path}",
+                f"Picture:  {self.path / 'confusion.png'}",
+            ]
+        )
+
+
+def cross_validate(config: Config, *, jobs: int = 1) -> CrossValidation:
+    """Train and judge all folds, and pool what they say of their test data.
+
+    A finished fold is not trained again and a stopped one goes on, so the same call continues a killed one.
+
+    Parameters
+    ----------
+    config
+        The settings; ``split.fold`` is not used.
+    jobs
+        Folds trained at once, each in a process of its own with its share of the cores.
+
+    Raises
+    ------
+    RunError
+        If the folder holds a cross-validation with other settings.
+    """
+    experiment = prepare(config)
+    path = Path(config.runs_dir).expanduser() / (config.run_name or cross_validation_name(config))
+    _claim(path, config)
+    fold_configs = [replace(config, split=replace(config.split, fold=n)) for n in range(len(experiment.folds))]
+    paths = [path / fold.name for fold in experiment.folds]
+    if jobs == 1:
+        for fold_config, fold_path in zip(fold_configs, paths, strict=True):
+            run_fold(fold_config, fold_path, replace(experiment, config=fold_config))
+    else:
+        threads = max(1, (os.cpu_count() or 1) // jobs)
+        joblib.Parallel(n_jobs=jobs)(
+            joblib.delayed(_run_fold_alone)(fold_config, fold_path, threads)
+            for fold_config, fold_path in zip(fold_configs, paths, strict=True)
+        )
+    return pool(path, experiment)
+
+
+def run_fold(config: Config, path: Path, experiment: Experiment | None = None) -> None:
+    """Train one fold, or go on with it, and judge its chosen epoch; nothing where that is done."""
+    from lightsernet_tf.evaluation import evaluate_run
+    from lightsernet_tf.training import resume, train
+
+    if (path / "run.json").exists():
+        run = Run.open(path)
+        if fold_is_finished(run):
+            _logger.info("%s is finished", path)
+            return
+        run = resume(path, experiment)
+    else:
+        _logger.info("training %s", path)
+        run = train(config, experiment, path)
+    evaluate_run(run, "best", experiment)
+
+
+def fold_is_finished(run: Run) -> bool:
+    """Return whether all epochs are trained and the chosen one is judged."""
+    if len(run.history()) < run.config.train.epochs:
+        return False
+    return (run.report_dir(run.resolve_epoch("best")) / "scores.json").exists()
+
+
+def pool(path: Path, experiment: Experiment) -> CrossValidation:
+    """Pool the test predictions of all folds and write the report."""
+    runs = [Run.open(path / fold.name) for fold in experiment.folds]
+    predictions = [row for run in runs for row in _test_predictions(run)]
+    labels = experiment.labels
+    true = np.array([labels.index(row["true"]) for row in predictions])
+    predicted = np.array([labels.index(row["predicted"]) for row in predictions])
+    scores = score_predictions(true, predicted, labels)
+    intervals = bootstrap_intervals(true, predicted, labels, seed=experiment.config.train.seed)
+    speakers = scores_by_group(true, predicted, [row["speaker"] for row in predictions], labels)
+    draw_confusion(scores, path / "confusion.png", f"{experiment.corpus.name}, {experiment.config.split.protocol}")
+    write_csv(path / "predictions.csv", predictions)
+    write_text(path / "report.md", _report(experiment, runs, predictions, scores, intervals, speakers))
+    write_json(
+        path / "scores.json",
+        {"notes": runs[0].notes, "pooled": scores.to_dict(), "intervals": intervals, "speakers": speakers.to_dict()},
+    )
+    return CrossValidation(path, scores, intervals, speakers, path / "report.md")
+
+
+def cross_validation_name(config: Config) -> str:
+    """Return a folder name that is the same for the same settings, so that the same call goes on."""
+    return "_".join([config.corpus.name, config.features.kind, config.train.loss, config.split.protocol])
+
+
+def _claim(path: Path, config: Config) -> None:
+    text = config_yaml(replace(config, split=replace(config.split, fold=0)))
+    settings = path / "config.yaml"
+    if settings.exists() and settings.read_text(encoding="utf-8") != text:
+        raise RunError(
+            f"{path}: expected no folder, or one of these settings. Received: a cross-validation with other settings "
+            f"(compare {settings}); choose another --run_name"
+        )
+    write_text(settings, text)
+
+
+def _run_fold_alone(config: Config, path: Path, threads: int) -> None:
+    import tensorflow as tf
+
+    if tf.config.threading.get_intra_op_parallelism_threads() != threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    logging.basicConfig(level=logging.INFO, format=f"{path.name}: %(message)s")
+    run_fold(config, path)
+
+
+def _test_predictions(run: Run) -> list[dict[str, str]]:
+    path = run.report_dir(run.resolve_epoch("best")) / "predictions.csv"
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            return [{"fold": run.path.name, **row} for row in csv.DictReader(stream) if row["part"] == "test"]
+    except (OSError, KeyError) as error:
+        raise RunError(f"{path}: expected the predictions of a judged run. Received: {error}") from error
+
+
+def _report(
+    experiment: Experiment,
+    runs: list[Run],
+    predictions: list[dict[str, str]],
+    scores: Scores,
+    intervals: dict[str, tuple[float, float]],
+    speakers: GroupScores,
+) -> str:
+    config = experiment.config
+    rows = []
+    for run in runs:
+        chosen = run.resolve_epoch("best")
+        figures = {int(row["epoch"]): row for row in run.history()}[chosen]
+        rows.append(
+            [
+                run.path.name,
+                ", ".join(run.split["test"]["speakers"]) if len(run.split["test"]["speakers"]) < 6 else "many",
+                ", ".join(run.split["validation"]["speakers"])
+                if len(run.split["validation"]["speakers"]) < 6
+                else "many",
+                chosen,
+                percent(figures["val_ua"]),
+                *_fold_figures(run, predictions, experiment),
+            ]
+        )
+    facts: dict[str, Any] = {
+        "corpus": f"{experiment.corpus.name}, {len(experiment.corpus.utterances)} utterances",
+        "labels": experiment.labels,
+        "protocol": f"{config.split.protocol}, {len(runs)} folds, split seed {config.split.seed}",
+        "features": f"{config.features.kind}, {list(experiment.store.input_shape)}",
+        "training": f"{config.train.epochs} epochs, batch {config.train.batch_size}, learning rate "
+        f"{config.train.learning_rate:g} ({config.train.schedule}), {config.train.loss}, balance {config.train.balance}, "
+        f"dropout {config.model.dropout:g}, seed {config.train.seed}",
+        "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+    }
+    folds = "## Folds\n\n" + markdown_table(
+        ["fold", "test", "validation", "chosen epoch", "validation UA", "test UA", "test WA"], rows, "lllrrrr"
+    )
+    repeated = len(predictions) - len({row["utterance"] for row in predictions})
+    notes = list(runs[0].notes)
+    if repeated:
+        notes.append(f"test data overlaps: {repeated} of the {len(predictions)} predictions are of an utterance again")
+    return report(
+        f"Light-SERNet on {experiment.corpus.name}: cross-validation",
+        notes=notes,
+        facts=facts,
+        sections=[
+            scores_section("All test data, pooled", scores, intervals, picture="confusion.png"),
+            groups_section("By test speaker", speakers),
+            folds,
+        ],
+        skipped=[f"{path}: {reason}" for path, reason in experiment.left_out],
+    )
+
+
+def _fold_figures(run: Run, predictions: list[dict[str, str]], experiment: Experiment) -> list[str]:
+    mine = [row for row in predictions if row["fold"] == run.path.name]
+    true = [experiment.labels.index(row["true"]) for row in mine]
+    predicted = [experiment.labels.index(row["predicted"]) for row in mine]
+    scores = score_predictions(true, predicted, experiment.labels)
+    return [percent(scores.ua), percent(scores.wa)]

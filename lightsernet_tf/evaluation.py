@@ -1,0 +1,244 @@
+"""Judging a run: training, validation and test data apart, as a report with pictures, and the sweep over its epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lightsernet_tf.checkpoints import load_weights
+from lightsernet_tf.diagnosis import diagnose
+from lightsernet_tf.errors import RunError
+from lightsernet_tf.experiment import Experiment, prepare
+from lightsernet_tf.figures import draw_confusion, draw_curves, draw_sweep
+from lightsernet_tf.files import write_csv, write_json, write_text
+from lightsernet_tf.judging import Predictor, keras_predictor, predict_utterances
+from lightsernet_tf.metrics import bootstrap_intervals
+from lightsernet_tf.reports import (
+    figure,
+    interval,
+    percent,
+    report,
+    scores_section,
+    summary_section,
+    sweep_section,
+)
+from lightsernet_tf.run_folder import HistoryRow, Run, choose_epoch
+from lightsernet_tf.scores import Scores, score
+from lightsernet_tf.splits import Fold, choose_fold
+from lightsernet_tf.training import build_network, describe_split
+
+Intervals = dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a network says of some utterances, and how good that is.
+
+    Parameters
+    ----------
+    positions
+        Which utterances.
+    true
+        int [utterances], the class of each.
+    probabilities
+        float [utterances, classes].
+    scores
+        What that amounts to.
+    intervals
+        95 % bootstrap interval of each figure, over utterances.
+    """
+
+    positions: tuple[int, ...]
+    true: np.ndarray
+    probabilities: np.ndarray
+    scores: Scores
+    intervals: Intervals
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A judged epoch of a run: one ``Judgement`` for each of training, validation and test, and where its report is."""
+
+    run: Run
+    epoch: int
+    parts: dict[str, Judgement]
+    report_path: Path
+
+    def summary(self) -> str:
+        """Return what was reached and which files to open, for a terminal."""
+        lines = [f"{self.run.path}, epoch {self.epoch} of {len(self.run.history())}"]
+        lines += [f"  {note}" for note in self.run.notes]
+        for part, judged in self.parts.items():
+            lines.append(
+                f"  {part:10} UA {interval(judged.scores.ua, judged.intervals['ua'])}  "
+                f"WA {percent(judged.scores.wa)}  macro F1 {percent(judged.scores.macro_f1)}  "
+                f"({judged.scores.utterances} utterances)"
+            )
+        lines += [
+            f"Report:   {self.report_path}",
+            f"Pictures: {self.report_path.parent / 'confusion_test.png'}, {self.report_path.parent / 'curves.png'}",
+            f"Curves:   tensorboard --logdir {self.run.tensorboard_dir}",
+        ]
+        return "\n".join(lines)
+
+
+def evaluate_run(run: Run, epoch: str = "best", experiment: Experiment | None = None) -> Evaluation:
+    """Judge one epoch of a run and write its report.
+
+    Parameters
+    ----------
+    run
+        The run.
+    epoch
+        ``best`` (chosen on validation data), ``last``, the number of a kept epoch, or ``all``: sweep the kept epochs on
+        validation data, then judge the one chosen.
+    experiment
+        ``prepare(run.config)`` where it is already there.
+
+    Raises
+    ------
+    RunError
+        If the epoch is not kept, its weights are damaged, or the corpus has changed since.
+    """
+    experiment, fold = _same_data(run, experiment)
+    sweep = sweep_epochs(run, experiment, fold) if epoch == "all" else None
+    number = choose_epoch(sweep, run.config.train.choose_by) if sweep else run.resolve_epoch(epoch)
+    network = build_network(experiment)
+    load_weights(network, run.weights_path(number))
+    predict = keras_predictor(network)
+    parts = {
+        part: judge(predict, experiment, positions, seed=run.config.train.seed)
+        for part, positions in fold.parts().items()
+    }
+    by_hand = epoch.isdigit()
+    path = _write_report(run, experiment, fold, number, parts, sweep, by_hand=by_hand)
+    return Evaluation(run, number, parts, path)
+
+
+def judge(predict: Predictor, experiment: Experiment, positions: Sequence[int], *, seed: int) -> Judgement:
+    """Judge a predictor (a network, a TFLite file) on some utterances."""
+    probabilities = predict_utterances(predict, experiment.store, positions)
+    true = experiment.class_ids[list(positions)]
+    intervals = bootstrap_intervals(true, probabilities.argmax(axis=1), experiment.labels, seed=seed)
+    return Judgement(tuple(positions), true, probabilities, score(true, probabilities, experiment.labels), intervals)
+
+
+def sweep_epochs(run: Run, experiment: Experiment, fold: Fold) -> list[HistoryRow]:
+    """Judge every kept epoch on validation data; one row each, with the limits of UA's 95 % interval."""
+    network = build_network(experiment)
+    predict = keras_predictor(network)
+    rows: list[HistoryRow] = []
+    for epoch in run.kept_epochs():
+        load_weights(network, run.weights_path(epoch))
+        judged = judge(predict, experiment, fold.validation, seed=run.config.train.seed)
+        row = {f"val_{name}": getattr(judged.scores, name) for name in ("loss", "wa", "ua", "macro_f1", "weighted_f1")}
+        low, high = judged.intervals["ua"]
+        rows.append({"epoch": epoch, **row, "val_ua_low": low, "val_ua_high": high})
+    if not rows:
+        raise RunError(f"{run.path}: expected at least one kept epoch. Received: none")
+    return rows
+
+
+def _same_data(run: Run, experiment: Experiment | None) -> tuple[Experiment, Fold]:
+    experiment = experiment or prepare(run.config)
+    fold = choose_fold(experiment.folds, run.config.split)
+    if describe_split(experiment, fold) != run.split:
+        raise RunError(
+            f"{run.path}: expected the corpus that the run was trained on. Received: other files or contents"
+        )
+    return experiment, fold
+
+
+def _write_report(
+    run: Run,
+    experiment: Experiment,
+    fold: Fold,
+    epoch: int,
+    parts: dict[str, Judgement],
+    sweep: list[HistoryRow] | None,
+    *,
+    by_hand: bool,
+) -> Path:
+    folder = run.report_dir(epoch)
+    history = run.history()
+    draw_curves(history, epoch, folder / "curves.png")
+    for part, judged in parts.items():
+        draw_confusion(judged.scores, folder / f"confusion_{part}.png", f"{run.path.name}, {part}")
+    sections = [
+        summary_section(
+            "Figures", {part: one.scores for part, one in parts.items()}, {p: one.intervals for p, one in parts.items()}
+        )
+    ]
+    if sweep:
+        draw_sweep(sweep, epoch, folder / "sweep.png")
+        sections.append(sweep_section("All kept epochs, on validation data", sweep, epoch, picture="sweep.png"))
+    for part in ("test", "validation", "training"):
+        judged = parts[part]
+        sections.append(
+            scores_section(part.capitalize(), judged.scores, judged.intervals, picture=f"confusion_{part}.png")
+        )
+    sections.append("## Over the epochs\n\n" + figure("Loss and UA over the epochs", "curves.png"))
+    notes = list(run.notes)
+    if by_hand:
+        notes.append(f"epoch {epoch} was named by hand: comparing epochs by their test figures would be optimistic")
+    text = report(
+        f"Light-SERNet on {experiment.corpus.name}: {run.path.name}",
+        notes=notes,
+        facts=_facts(run, experiment, fold, epoch),
+        sections=sections,
+        skipped=[f"{path}: {reason}" for path, reason in run.about["left_out"]],
+        diagnosis=diagnose(history, epoch, parts["validation"].scores, parts["test"].scores),
+    )
+    write_predictions(folder / "predictions.csv", experiment, parts)
+    write_text(folder / "report.md", text)
+    write_json(
+        folder / "scores.json",
+        {"epoch": epoch, "notes": notes, **{part: one.scores.to_dict() for part, one in parts.items()}},
+    )
+    return folder / "report.md"
+
+
+def _facts(run: Run, experiment: Experiment, fold: Fold, epoch: int) -> dict[str, Any]:
+    config = run.config
+    speakers = {part: experiment.speakers(positions) for part, positions in fold.parts().items()}
+    return {
+        "corpus": f"{experiment.corpus.name}, {len(experiment.corpus.utterances)} utterances",
+        "labels": experiment.labels,
+        "protocol": f"{config.split.protocol}, {fold.name}, split seed {config.split.seed}",
+        **{f"{part} speakers": names for part, names in speakers.items()},
+        "features": f"{config.features.kind}, {list(experiment.store.input_shape)}, {config.audio.duration_seconds:g} s",
+        "loss": f"{config.train.loss}" + (f", gamma {config.train.gamma:g}" if config.train.loss == "focal" else ""),
+        "balance": config.train.balance,
+        "training": f"{config.train.epochs} epochs, batch {config.train.batch_size}, learning rate "
+        f"{config.train.learning_rate:g} ({config.train.schedule}), dropout {config.model.dropout:g}, "
+        f"seed {config.train.seed}",
+        "chosen epoch": f"{epoch}, by {config.train.choose_by} on "
+        + ("the test data" if config.split.protocol == "published" else "validation data"),
+    }
+
+
+def write_predictions(path: Path, experiment: Experiment, parts: dict[str, Judgement]) -> None:
+    """Write one line per utterance: part, file, speaker, true and predicted label, probability of every label."""
+    rows = []
+    for part, judged in parts.items():
+        names = experiment.names(judged.positions)
+        for index, position in enumerate(judged.positions):
+            probabilities = judged.probabilities[index]
+            rows.append(
+                {
+                    "part": part,
+                    "utterance": names[index],
+                    "speaker": experiment.corpus.utterances[position].speaker,
+                    "true": experiment.labels[judged.true[index]],
+                    "predicted": experiment.labels[int(probabilities.argmax())],
+                    **{
+                        f"p({label})": f"{value:.6f}"
+                        for label, value in zip(experiment.labels, probabilities, strict=True)
+                    },
+                }
+            )
+    write_csv(path, rows)

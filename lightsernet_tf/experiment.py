@@ -1,0 +1,139 @@
+"""What a configuration means: its corpus, features, classes and folds, ready to train and to judge on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from lightsernet_tf.config import Config
+from lightsernet_tf.corpora import load_corpus
+from lightsernet_tf.corpora.base import Corpus
+from lightsernet_tf.feature_store import FeatureStore, open_feature_store
+from lightsernet_tf.splits import (
+    OPTIMISTIC_NOTE,
+    Fold,
+    check_classes,
+    check_leaks,
+    first_of_identical,
+    make_folds,
+)
+
+SYNTHETIC_NOTE = "synthetic: the demo corpus is generated, its figures say nothing about people"
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One configuration on one corpus.
+
+    Parameters
+    ----------
+    config
+        The settings.
+    corpus
+        Utterances and labels; folds hold positions in ``corpus.utterances``.
+    store
+        Features of every utterance.
+    class_ids
+        int [utterances], position of each utterance's label in ``corpus.labels``.
+    folds
+        All folds of the protocol, checked for leaks.
+    left_out
+        Files that are not used, and why.
+    """
+
+    config: Config
+    corpus: Corpus
+    store: FeatureStore
+    class_ids: np.ndarray
+    folds: tuple[Fold, ...]
+    left_out: tuple[tuple[Path, str], ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Return the labels in the order of the network's outputs."""
+        return self.corpus.labels
+
+    def speakers(self, positions: Sequence[int]) -> list[str]:
+        """Return the speakers of some utterances, sorted."""
+        return sorted({self.corpus.utterances[position].speaker for position in positions})
+
+    def names(self, positions: Sequence[int]) -> list[str]:
+        """Return the utterances' paths, relative to the corpus's folder where they lie in it."""
+        root = Path(self.config.corpus.data_dir).expanduser() if self.config.corpus.data_dir else None
+        paths = [self.corpus.utterances[position].path for position in positions]
+        return [
+            path.relative_to(root).as_posix() if root and path.is_relative_to(root) else path.name for path in paths
+        ]
+
+    def notes(self, fold: Fold) -> list[str]:
+        """Return what every artefact of this fold has to say about its figures."""
+        notes = []
+        if self.config.split.protocol == "published":
+            notes.append(OPTIMISTIC_NOTE)
+        if self.config.corpus.name == "demo":
+            notes.append(SYNTHETIC_NOTE)
+        known = sorted(set(self.speakers(fold.test)) & set(self.speakers(fold.train)))
+        if known:
+            notes.append(
+                f"speaker-dependent: {len(known)} of the {len(self.speakers(fold.test))} test speakers are also in the "
+                "training data; expect less for new speakers"
+            )
+        return notes
+
+
+def prepare(config: Config) -> Experiment:
+    """Read the corpus, compute or find its features, and make the folds.
+
+    Raises
+    ------
+    InputError
+        If anything that the configuration names cannot work; see ``load_corpus``, ``open_feature_store`` and
+        ``make_folds``.
+    """
+    corpus = load_corpus(config.corpus)
+    augment = config.augment
+    store = open_feature_store(
+        [utterance.path for utterance in corpus.utterances],
+        config.audio,
+        config.features,
+        cache_dir=Path(config.cache_dir).expanduser() if config.cache_dir else None,
+        on_error=config.corpus.on_error,
+        with_waveforms=augment.time_shift_max_seconds > 0
+        or augment.gain_max_db > 0
+        or augment.noise_min_snr_db is not None,
+    )
+    left_out = list(corpus.skipped)
+    left_out += [(corpus.utterances[position].path, problem) for position, problem in store.problems.items()]
+    usable = [position for position in range(len(corpus.utterances)) if position not in store.problems]
+    if config.corpus.duplicates == "drop":
+        usable, dropped = first_of_identical(store.content, usable)
+        for position, first in dropped:
+            left_out.append(
+                (corpus.utterances[position].path, f"the same audio as {corpus.utterances[first].path.name}")
+            )
+    for path, reason in left_out:
+        _logger.warning("left out: %s: %s", path, reason)
+    chosen = [corpus.utterances[position] for position in usable]
+    folds = []
+    for fold in make_folds(chosen, config.split):
+        fold = _renumbered(fold, usable)
+        check_leaks(fold, corpus.utterances, store.content, protocol=config.split.protocol)
+        folds.append(fold)
+    class_ids = np.array([corpus.labels.index(utterance.label) for utterance in corpus.utterances])
+    experiment = Experiment(config, corpus, store, class_ids, tuple(folds), tuple(left_out))
+    for fold in folds:
+        check_classes(fold, corpus.utterances, corpus.labels)
+    return experiment
+
+
+def _renumbered(fold: Fold, positions: Sequence[int]) -> Fold:
+    def mapped(part: Sequence[int]) -> tuple[int, ...]:
+        return tuple(positions[index] for index in part)
+
+    return replace(fold, train=mapped(fold.train), validation=mapped(fold.validation), test=mapped(fold.test))

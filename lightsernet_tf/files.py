@@ -1,0 +1,84 @@
+"""Files that are there whole or not at all: written beside their final name, flushed to the disk, then renamed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PARTIAL_PREFIX = ".partial-"
+
+
+@contextmanager
+def written_beside(path: Path) -> Iterator[Path]:
+    """Give a path to write to, which takes the name ``path`` when the block ends without an error.
+
+    The given path lies in the same folder and ends as ``path`` does, because writers such as ``Model.save_weights``
+    choose the format by the ending. Missing folders are made. After an error (a full disk, Ctrl-C) the part that was
+    written is removed, and whatever ``path`` held before is still there; a killed process leaves a file whose name
+    starts with ``PARTIAL_PREFIX``.
+
+    Raises
+    ------
+    OSError
+        Whatever the file system says, e.g. ``errno.ENOSPC`` where the disk is full.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{path.name}")
+    try:
+        yield beside
+        _flush_to_disk(beside)
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":  # elsewhere a folder cannot be opened, and the rename itself is journalled
+        _flush_to_disk(path.parent)
+
+
+def _flush_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` whole or not at all."""
+    with written_beside(path) as beside:
+        beside.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8, whole or not at all."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write plain data as readable JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
+    """Write one line per row under a line of column names, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The CSV file.
+    rows
+        Values by column; a column that a row lacks stays empty, and so does ``None``.
+    columns
+        The columns in order; none: those of the rows, in the order in which they first come up.
+    """
+    names = list(columns) if columns is not None else list(dict.fromkeys(name for row in rows for name in row))
+    with written_beside(path) as beside, beside.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, names)
+        writer.writeheader()
+        writer.writerows(rows)

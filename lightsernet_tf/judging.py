@@ -1,0 +1,49 @@
+"""Probabilities for utterances from anything that maps features to probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+
+from lightsernet_tf.feature_store import FeatureStore
+from lightsernet_tf.scores import average_segments
+
+Predictor = Callable[[np.ndarray], np.ndarray]  # features [batch, frames, bins, 1] -> probabilities [batch, classes]
+
+
+def keras_predictor(network: keras.Model) -> Predictor:
+    """Return the network as a function of a batch of features."""
+    # A model of its own, because Model.predict on the one that is being trained would reset its callbacks' state.
+    frozen = keras.Model(network.inputs, network.outputs)
+    return lambda batch: frozen.predict_on_batch(batch)
+
+
+def predict_utterances(
+    predict: Predictor, store: FeatureStore, positions: Sequence[int], batch_size: int = 64
+) -> np.ndarray:
+    """Return the probabilities of utterances, each the mean over its segments.
+
+    Parameters
+    ----------
+    predict
+        Features [batch, frames, bins, 1] -> probabilities [batch, classes].
+    store
+        Features of all utterances.
+    positions
+        Which utterances, at least one.
+    batch_size
+        Segments at a time.
+
+    Returns
+    -------
+    np.ndarray
+        float32 [utterances, classes], in the order of ``positions``.
+    """
+    rows = store.segments_of(positions)
+    batches = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
+    probabilities = np.concatenate([predict(store.features[batch][..., np.newaxis]) for batch in batches])
+    means, utterances = average_segments(probabilities, store.utterance_of_segment[rows])  # [utterances, classes]
+    order = {int(utterance): index for index, utterance in enumerate(utterances)}
+    return means[[order[position] for position in positions]]

@@ -1,0 +1,210 @@
+"""A run's folder: the one place that knows which file of a run lies where.
+
+config.yaml        the resolved settings
+run.json           format, labels, input shape, package versions, notes, skipped files
+split.json         the fold: speakers and files of each part
+epochs.csv         figures of every epoch
+tensorboard/       the same for TensorBoard
+checkpoints/       epoch_0001.weights.h5 ...
+state.npz          everything that resuming needs, as of the last whole epoch
+reports/           report.md, scores.json, predictions.csv and pictures, one folder per judged epoch
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import json
+import platform
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lightsernet_tf.config import Config
+from lightsernet_tf.config_parser import config_yaml, load_config
+from lightsernet_tf.errors import ConfigError, RunError
+from lightsernet_tf.files import write_csv, write_json, write_text
+
+RUN_FORMAT = 1
+HISTORY_COLUMNS = (
+    "epoch",
+    "learning_rate",
+    "seconds",
+    "loss",
+    "wa",
+    "ua",
+    "val_loss",
+    "val_wa",
+    "val_ua",
+    "val_macro_f1",
+    "val_weighted_f1",
+)
+_PACKAGES = ("tensorflow", "tensorflow-io", "keras", "librosa", "scikit-learn", "numpy", "soundfile", "soxr")
+
+HistoryRow = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on disk. Reading something that is not there or not of this format raises ``RunError``."""
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """Return the run in ``path``, after checking that it is one and of this format."""
+        run = cls(Path(path).expanduser())
+        found = run.about.get("format")
+        if found != RUN_FORMAT:
+            raise RunError(f"{run.path}: expected a run of format {RUN_FORMAT}. Received: format={found!r}")
+        return run
+
+    @classmethod
+    def create(cls, path: Path, config: Config, about: dict[str, Any], split: dict[str, Any]) -> Run:
+        """Make the folder of a new run; ``run.json``, which makes it one, comes last.
+
+        Raises
+        ------
+        RunError
+            If there already is a run in the folder.
+        """
+        run = cls(Path(path).expanduser())
+        if (run.path / "run.json").exists():
+            raise RunError(f"{run.path}: expected a new folder. Received: one with a run; --resume continues it")
+        run.path.mkdir(parents=True, exist_ok=True)
+        write_text(run.path / "config.yaml", config_yaml(config))
+        write_json(run.path / "split.json", split)
+        write_json(run.path / "run.json", {"format": RUN_FORMAT, **about, "versions": versions()})
+        return run
+
+    @cached_property
+    def config(self) -> Config:
+        """The resolved settings."""
+        try:
+            return load_config(self.path / "config.yaml")
+        except ConfigError as error:
+            raise RunError(str(error)) from error
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """What ``run.json`` holds."""
+        return self._read_json("run.json")
+
+    @cached_property
+    def split(self) -> dict[str, Any]:
+        """What ``split.json`` holds."""
+        return self._read_json("split.json")
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels in the order of the network's outputs."""
+        return tuple(self.about["labels"])
+
+    @property
+    def notes(self) -> list[str]:
+        """What every artefact of this run has to say about its figures."""
+        return list(self.about["notes"])
+
+    @property
+    def state_path(self) -> Path:
+        """Everything that resuming needs."""
+        return self.path / "state.npz"
+
+    @property
+    def tensorboard_dir(self) -> Path:
+        """Logs for TensorBoard."""
+        return self.path / "tensorboard"
+
+    def weights_path(self, epoch: int) -> Path:
+        """Return where the weights of an epoch, counted from 1, are kept."""
+        return self.path / "checkpoints" / f"epoch_{epoch:04d}.weights.h5"
+
+    def kept_epochs(self) -> list[int]:
+        """Return the epochs whose weights are kept, in order."""
+        found = (re.fullmatch(r"epoch_(\d+)\.weights\.h5", path.name) for path in self.path.glob("checkpoints/*.h5"))
+        return sorted(int(match[1]) for match in found if match)
+
+    def history(self) -> list[HistoryRow]:
+        """Return the figures of every whole epoch."""
+        path = self.path / "epochs.csv"
+        try:
+            with path.open(newline="", encoding="utf-8") as stream:
+                rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, TypeError) as error:
+            raise RunError(f"{path}: expected a table of figures. Received: {error}") from error
+        return [{**row, "epoch": int(row["epoch"])} for row in rows]
+
+    def write_history(self, history: Sequence[HistoryRow]) -> None:
+        """Write the figures of every whole epoch."""
+        write_csv(self.path / "epochs.csv", history, HISTORY_COLUMNS)
+
+    def report_dir(self, epoch: int) -> Path:
+        """Return where the report of an epoch lies."""
+        return self.path / "reports" / f"epoch_{epoch:04d}"
+
+    def resolve_epoch(self, wanted: str) -> int:
+        """Return the kept epoch that ``best``, ``last`` or a number means.
+
+        Raises
+        ------
+        RunError
+            If no epoch is finished, or the one that is wanted is not kept.
+        """
+        kept = self.kept_epochs()
+        history = [row for row in self.history() if row["epoch"] in kept]
+        if not history:
+            raise RunError(f"{self.path}: expected at least one finished epoch. Received: none")
+        if wanted == "last":
+            return int(history[-1]["epoch"])
+        if wanted == "best":
+            return choose_epoch(history, self.config.train.choose_by)
+        if not wanted.isdigit() or int(wanted) not in kept:
+            raise RunError(
+                f"{self.path}: expected best, last or one of the kept epochs {_ranges(kept)}. Received: epoch={wanted}"
+            )
+        return int(wanted)
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        path = self.path / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise RunError(f"{self.path}: expected a run's folder. Received: no {name} in it") from error
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path}: expected JSON. Received: {error}") from error
+
+
+def choose_epoch(history: Sequence[HistoryRow], choose_by: str) -> int:
+    """Return the epoch with the best validation figure; of equals the one with the lowest loss, then the earliest."""
+
+    def goodness(row: HistoryRow) -> tuple[float, float, float]:
+        figure = -row["val_loss"] if choose_by == "loss" else row[f"val_{choose_by}"]
+        return figure, -row["val_loss"], -row["epoch"]
+
+    return int(max(history, key=goodness)["epoch"])
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, of this package and of those that make the figures."""
+    found = {"python": platform.python_version()}
+    for name in ("lightsernet-tf", *_PACKAGES):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in spans) or "(none)"

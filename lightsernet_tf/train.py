@@ -1,0 +1,37 @@
+"""``python -m lightsernet_tf.train``: train one fold, judge it, and say where to look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightsernet_tf.cli import run_command
+from lightsernet_tf.config_parser import config_parser, parse_config
+from lightsernet_tf.errors import ConfigError
+
+_EPILOG = """
+With no arguments it trains on the bundled synthetic demo corpus. Examples:
+  python -m lightsernet_tf.train --config configs/emodb.yaml --corpus.data_dir DIR --split.fold 3
+  python -m lightsernet_tf.train --resume runs/NAME
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Parse, train, print."""
+    parser = config_parser("train", "Train Light-SERNet on one fold of a corpus.", _EPILOG)
+    parser.add_argument("--resume", type=str, metavar="RUN", help="go on with a stopped run; takes no other option")
+    config, options = parse_config(parser, arguments)
+    if options.resume is not None and len(arguments) > 2:
+        raise ConfigError(f"--resume: expected no other option, the run has its settings. Received: {arguments}")
+
+    from lightsernet_tf.evaluation import evaluate_run
+    from lightsernet_tf.training import resume, train
+
+    run = train(config) if options.resume is None else resume(Path(options.resume))
+    evaluation = evaluate_run(run, "best")
+    print(evaluation.summary())
+    return 0
+
+
+if __name__ == "__main__":
+    run_command(main)
