@@ -1,6 +1,6 @@
 """Peak resident memory of building a feature store and reading an epoch from it, as the corpus grows.
 
-Every row is measured in a process of its own. A row of 0 utterances shows what Python and TensorFlow take by themselves.
+Every row is measured in a process of its own. The row of 0 utterances shows what Python and TensorFlow take.
 """
 
 from __future__ import annotations

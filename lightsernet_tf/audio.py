@@ -175,8 +175,9 @@ def prepare(waveform: tf.Tensor, audio: AudioConfig, sample_rate_hz: int) -> tf.
     """Make windows of one length and level of a waveform.
 
     ``centre`` takes the middle of a longer waveform. ``all`` cuts it into consecutive windows; what is left at the end
-    makes one more if it fills at least half a window or is all there is. Every window is brought to its level by itself,
-    as a device does that hears one window at a time, and before it is padded, so that padding does not change it.
+    makes one more if it fills at least half a window or is all there is. Every window is brought to its level by
+    itself, as a device does that hears one window at a time, and before it is padded, so that padding does not change
+    it.
 
     Parameters
     ----------
@@ -192,7 +193,7 @@ def prepare(waveform: tf.Tensor, audio: AudioConfig, sample_rate_hz: int) -> tf.
     tf.Tensor
         float32 [segments, window samples] in [-1, 1]; an empty waveform gives one silent window.
     """
-    return _SEGMENTS[audio.segments](waveform, window_samples(audio, sample_rate_hz))
+    return _SEGMENTS[audio.segments](tf.convert_to_tensor(waveform), window_samples(audio, sample_rate_hz))
 
 
 def _centre(waveform: tf.Tensor, num_samples: int) -> tf.Tensor:
@@ -213,7 +214,7 @@ _SEGMENTS = {"centre": _centre, "all": _all}
 
 def fit_duration(waveform: tf.Tensor, num_samples: int) -> tf.Tensor:
     """Cut a longer waveform [..., samples] to its middle, pad a shorter one with zeros: [..., num_samples]."""
-    return _pad(_cut(waveform, num_samples), num_samples)
+    return _pad(_cut(tf.convert_to_tensor(waveform), num_samples), num_samples)
 
 
 def _cut(waveform: tf.Tensor, num_samples: int) -> tf.Tensor:
@@ -237,6 +238,7 @@ def normalize(waveform: tf.Tensor) -> tf.Tensor:
 
     The percentile interpolates linearly between ranks, as NumPy's. Where it is zero, the waveform is left as it is.
     """
+    waveform = tf.convert_to_tensor(waveform)
     samples = waveform.shape[-1] or tf.shape(waveform)[-1]
     rank_thousandths = tf.maximum(999 * (samples - 1), 0)
     rank, fraction = rank_thousandths // 1000, tf.cast(rank_thousandths % 1000, tf.float32) / 1000.0

@@ -6,8 +6,9 @@ any moment leaves the last whole epoch; what the state does not know of yet is w
 
 from __future__ import annotations
 
+import io
 import json
-import logging
+import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +18,8 @@ import keras
 import numpy as np
 
 from lightsernet_tf.errors import RunError
-from lightsernet_tf.files import written_beside
+from lightsernet_tf.files import write_bytes, written_beside
 from lightsernet_tf.run_folder import HISTORY_COLUMNS, HistoryRow, Run, choose_epoch
-
-_logger = logging.getLogger(__name__)
 
 
 class EpochWeights(keras.callbacks.ModelCheckpoint):
@@ -76,8 +75,10 @@ def epochs_to_keep(history: Sequence[HistoryRow], keep: str, choose_by: str) -> 
 def save_state(path: Path, network: keras.Model, optimizer: keras.Optimizer, history: Sequence[HistoryRow]) -> None:
     """Write weights, moving statistics, the state of dropout and of the optimiser, and the history."""
     arrays = {f"variable_{n:03d}": value for n, value in enumerate(_values(network, optimizer))}
-    with written_beside(path) as beside, beside.open("wb") as stream:
-        np.savez(stream, history=np.array(json.dumps(list(history))), **arrays)
+    # In memory first: an archive that a full disk cuts short cannot be closed without a second error.
+    archive = io.BytesIO()
+    np.savez(archive, history=np.array(json.dumps(list(history))), **arrays)
+    write_bytes(path, archive.getvalue())
 
 
 def load_state(path: Path, network: keras.Model, optimizer: keras.Optimizer) -> list[HistoryRow]:
@@ -90,7 +91,7 @@ def load_state(path: Path, network: keras.Model, optimizer: keras.Optimizer) -> 
     """
     variables = _variables(network, optimizer)
     try:
-        with np.load(path, allow_pickle=False) as state:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as state:
             history = json.loads(str(state["history"]))
             values = [state[name] for name in sorted(state.files) if name != "history"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
@@ -118,8 +119,11 @@ def load_weights(network: keras.Model, path: Path) -> None:
     if not path.is_file():
         raise RunError(f"{path}: expected a file of weights. Received: no such file")
     try:
-        network.load_weights(path)
-    except (OSError, KeyError, ValueError) as error:
+        with warnings.catch_warnings():
+            # Keras warns of, and passes over, what a file of another network lacks.
+            warnings.simplefilter("error", UserWarning)
+            network.load_weights(path)
+    except (OSError, KeyError, ValueError, UserWarning) as error:
         reason = " ".join(str(error).split())[:200]
         raise RunError(f"{path}: expected the weights of this network. Received: {reason}") from error
 

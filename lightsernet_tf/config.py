@@ -7,6 +7,7 @@ errors.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,14 +17,21 @@ from lightsernet_tf.errors import ConfigError
 
 CorpusName = Literal["demo", "emodb", "ravdess", "iemocap", "crema_d", "savee", "tess", "casia", "folders", "manifest"]
 FeatureKind = Literal["mfcc", "log_mel_spectrogram", "spectrogram"]
+Schedule = Literal["published", "plateau", "constant", "cosine"]
 Protocol = Literal[
     "leave_one_speaker_out", "group_k_fold", "stratified_hold_out", "random_hold_outs", "manifest", "published"
 ]
+
+_TEXT_KEYS = "text as keys (in YAML put quotes around no, yes, on, off and numbers)"
 
 
 def _require(section: Any, prefix: str, key: str, holds: bool, expected: str) -> None:
     if not holds:
         raise ConfigError(f"{prefix}.{key}: expected {expected}. Received: {key}={getattr(section, key)!r}")
+
+
+def _are_text(labels: Mapping[Any, Any]) -> bool:
+    return all(isinstance(label, str) for label in labels)
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,7 @@ class CorpusConfig:
     def __post_init__(self) -> None:
         _require(self, "corpus", "data_dir", self.name == "demo" or bool(self.data_dir), f"the folder of {self.name}")
         _require(self, "corpus", "labels", len(set(self.labels)) == len(self.labels), "each label once")
+        _require(self, "corpus", "label_map", _are_text(self.label_map), _TEXT_KEYS)
         sources = [label for merged in self.label_map.values() for label in merged]
         _require(self, "corpus", "label_map", len(set(sources)) == len(sources), "each source label once")
         _require(
@@ -294,7 +303,7 @@ class TrainConfig:
     epochs: int = 300
     batch_size: int = 32
     learning_rate: float = 1e-4
-    schedule: Literal["published", "plateau", "constant", "cosine"] = "published"
+    schedule: Schedule = "published"
     loss: Literal["cross_entropy", "focal"] = "cross_entropy"
     gamma: float = 2.0
     balance: Literal["none", "class_weight", "oversample"] = "none"
@@ -312,6 +321,7 @@ class TrainConfig:
         require("batch_size", self.batch_size >= 1, "at least 1")
         require("learning_rate", 0 < self.learning_rate <= 1, "more than 0 and at most 1")
         require("gamma", self.gamma >= 0, "0 or more")
+        require("class_weights", _are_text(self.class_weights), _TEXT_KEYS)
         require("class_weights", all(weight > 0 for weight in self.class_weights.values()), "weights of more than 0")
         require(
             "class_weights",
@@ -366,6 +376,11 @@ class Config:
     cache_dir: str | None = None
 
     def __post_init__(self) -> None:
+        for section in dataclasses.fields(self):
+            values = getattr(self, section.name)
+            for key in dataclasses.fields(values) if dataclasses.is_dataclass(values) else ():
+                finite = not isinstance(getattr(values, key.name), float) or math.isfinite(getattr(values, key.name))
+                _require(values, section.name, key.name, finite, "a finite number")
         frame_seconds = self.features.frame_length_samples / self.features.sample_rate_hz
         _require(
             self.audio,
@@ -392,6 +407,7 @@ def demo_config() -> Config:
     """Return the settings of ``configs/demo.yaml``: what a command trains when it is given nothing."""
     return Config(
         split=SplitConfig(protocol="group_k_fold", folds=4, validation_speakers=2),
-        train=TrainConfig(epochs=30, batch_size=8, learning_rate=1e-3, schedule="cosine"),
-        run_name=None,
+        train=TrainConfig(
+            epochs=40, batch_size=8, learning_rate=3e-4, schedule="cosine", balance="class_weight", keep="best_and_last"
+        ),
     )

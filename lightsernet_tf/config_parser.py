@@ -16,7 +16,22 @@ import yaml
 from lightsernet_tf.config import Config, demo_config
 from lightsernet_tf.errors import ConfigError
 
-_SECTIONS = {field.name for field in dataclasses.fields(Config) if dataclasses.is_dataclass(field.default_factory)}
+_SECTIONS = {
+    field.name: field.default_factory
+    for field in dataclasses.fields(Config)
+    if dataclasses.is_dataclass(field.default_factory)
+}
+_PLAIN_NAMES = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "tuple": "a list",
+    "dict": "keys and values",
+    "NoneType": "null",
+}
+_QUOTE_HINT = " (YAML reads no, yes, on, off and numbers as something else than text: put quotes around them)"
 
 
 def config_parser(command: str, description: str, epilog: str = "") -> jsonargparse.ArgumentParser:
@@ -46,22 +61,12 @@ def parse_config(
     ConfigError
         If a key does not exist or a value does not fit; the message names it.
     """
-    first_look = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first_look.add_argument("--config")
-    first_look.add_argument("--corpus.name", dest="corpus")
-    known, _ = first_look.parse_known_args(list(arguments))
-    if known.config is not None:
-        settings, source = read_settings(Path(known.config)), f"{known.config}: "
-    else:
-        settings, source = (demo_config() if known.corpus in (None, "demo") else Config()).to_dict(), ""
-    try:
-        defaults = parser.parse_object(settings, defaults=True)
-    except (argparse.ArgumentError, TypeError) as error:
-        raise ConfigError(source + _readable(error)) from error
-    try:
-        namespace = parser.parse_args(list(arguments), namespace=defaults)
-    except argparse.ArgumentError as error:
-        raise ConfigError(_readable(error)) from error
+    namespace = _parsed(parser, arguments, demo_config().to_dict())
+    if namespace.config is not None:
+        file = Path(namespace.config)
+        namespace = _parsed(parser, arguments, read_settings(file), source=f"{file}: ")
+    elif namespace.corpus.name != "demo":
+        namespace = _parsed(parser, arguments, Config().to_dict())
     return _instantiate(parser, namespace), namespace
 
 
@@ -74,10 +79,11 @@ def load_config(path: Path) -> Config:
         If the file is not there or not YAML, a key does not exist, or a value does not fit.
     """
     parser = config_parser("train", "")
+    namespace = _parsed(parser, (), read_settings(path), source=f"{path}: ")
     try:
-        return _instantiate(parser, parser.parse_object(read_settings(path), defaults=True))
-    except argparse.ArgumentError as error:
-        raise ConfigError(f"{path}: {_readable(error)}") from error
+        return _instantiate(parser, namespace)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def config_yaml(config: Config) -> str:
@@ -89,9 +95,15 @@ def read_settings(path: Path, _built_on_it: tuple[Path, ...] = ()) -> dict[str, 
     """Read a YAML file, on top of the file that it names under ``extends``.
 
     A section is merged key by key; a value, also one that is a mapping, replaces what it builds on.
+
+    Raises
+    ------
+    ConfigError
+        If a file is not there or not YAML, builds on itself, or holds a key that does not exist or has no value.
     """
     settings = _read_yaml(path)
     base_name = settings.pop("extends", None)
+    settings = {key: {} if key in _SECTIONS and value is None else value for key, value in settings.items()}
     _check_keys(settings, path)
     if base_name is None:
         return settings
@@ -122,23 +134,43 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _check_keys(settings: Mapping[Any, Any], path: Path) -> None:
-    sections = {field.name: field for field in dataclasses.fields(Config)}
     for key, value in settings.items():
-        _check_key(key, sections, path, "")
+        _check_key(key, value, Config, path, "")
         if key in _SECTIONS:
             if not isinstance(value, dict):
                 raise ConfigError(f"{path}: {key}: expected keys and values. Received: {key}={value!r}")
-            names = {field.name for field in dataclasses.fields(getattr(Config(), key))}
-            for inner in value:
-                _check_key(inner, names, path, f"{key}.")
+            for inner_key, inner in value.items():
+                _check_key(inner_key, inner, _SECTIONS[key], path, f"{key}.")
 
 
-def _check_key(key: Any, known: Sequence[str] | set[str] | Mapping[str, Any], path: Path, prefix: str) -> None:
-    if key in known:
-        return
-    near = difflib.get_close_matches(str(key), list(known), n=1)
-    hint = f"Did you mean {prefix}{near[0]}?" if near else f"Expected one of {', '.join(sorted(known))}"
-    raise ConfigError(f"{path}: {prefix}{key}: no such key. {hint}")
+def _check_key(key: Any, value: Any, section: Any, path: Path, prefix: str) -> None:
+    types = {field.name: str(field.type) for field in dataclasses.fields(section)}
+    if key not in types:
+        near = difflib.get_close_matches(str(key), list(types), n=1)
+        hint = f"Did you mean {prefix}{near[0]}?" if near else f"Expected one of {', '.join(sorted(types))}"
+        raise ConfigError(f"{path}: {prefix}{key}: no such key. {hint}")
+    if value is None and not types[key].endswith("| None"):
+        raise ConfigError(f"{path}: {prefix}{key}: expected a value. Received: nothing")
+
+
+def _parsed(
+    parser: jsonargparse.ArgumentParser, arguments: Sequence[str], settings: dict[str, Any], source: str = ""
+) -> jsonargparse.Namespace:
+    try:
+        defaults = parser.parse_object(settings, defaults=True)
+    except argparse.ArgumentError as error:
+        raise ConfigError(source + _readable(error)) from error
+    try:
+        return parser.parse_args(list(arguments), namespace=defaults)
+    except argparse.ArgumentError as error:
+        raise ConfigError(_readable(error) + _similar_option(parser, error)) from error
+
+
+def _similar_option(parser: jsonargparse.ArgumentParser, error: argparse.ArgumentError) -> str:
+    unknown = re.search(r"unrecognized arguments: (--[^\s=]+)", str(error))
+    options = [option for action in parser._actions for option in action.option_strings]
+    near = difflib.get_close_matches(unknown[1], options, n=1) if unknown else []
+    return f". Did you mean {near[0]}?" if near else ""
 
 
 def _instantiate(parser: jsonargparse.ArgumentParser, namespace: jsonargparse.Namespace) -> Config:
@@ -150,9 +182,15 @@ def _instantiate(parser: jsonargparse.ArgumentParser, namespace: jsonargparse.Na
 def _readable(error: Exception) -> str:
     text = " ".join(str(error).split())
     text = re.sub(r"<class '(\w+)'>", r"\1", text).replace("typing.", "")
-    union = re.match(r'Parser key "([\w.]+)": Does not validate .*Subtypes: \[(.*?)\].*Given value: (.*)', text)
-    if union:
-        return f"{union[1]}: expected {union[2].replace(', NoneType', ' or null')}. Received: {union[3]}"
-    return re.sub(r'Parser key "([\w.]+)": Expected an? ', r"\1: expected ", text).replace(
-        ". Got value:", ". Received:"
+    found = re.match(r'Parser key "([\w.]+)": Expected an? (.*?)\. Got value: (.*)', text) or re.match(
+        r'Parser key "([\w.]+)": Does not validate .*?Subtypes: \[(.*?)\].*Given value: (.*)', text
     )
+    if found is None:
+        return text
+    key, expected, received = found.groups()
+    choices = re.fullmatch(r"Literal\[(.*)\]", expected)
+    if choices:
+        expected = "one of " + choices[1].replace("'", "")
+    else:
+        expected = " or ".join(_PLAIN_NAMES.get(name, name) for name in expected.split(", "))
+    return f"{key}: expected {expected}. Received: {received}{_QUOTE_HINT * expected.startswith('text')}"

@@ -5,23 +5,33 @@ from __future__ import annotations
 import csv
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import joblib
-import numpy as np
 
 from lightsernet_tf.config import Config
 from lightsernet_tf.config_parser import config_yaml
 from lightsernet_tf.errors import RunError
+from lightsernet_tf.evaluation import evaluate_run, experiment_facts
 from lightsernet_tf.experiment import Experiment, prepare
 from lightsernet_tf.figures import draw_confusion
 from lightsernet_tf.files import write_csv, write_json, write_text
 from lightsernet_tf.metrics import bootstrap_intervals
-from lightsernet_tf.reports import groups_section, interval, markdown_table, percent, report, scores_section
+from lightsernet_tf.reports import (
+    HOW_TO_READ,
+    groups_section,
+    interval,
+    markdown_table,
+    percent,
+    report,
+    scores_section,
+)
 from lightsernet_tf.run_folder import Run, versions
 from lightsernet_tf.scores import GroupScores, Scores, score_predictions, scores_by_group
+from lightsernet_tf.training import resume, train
 
 _logger = logging.getLogger(__name__)
 
@@ -51,7 +61,7 @@ class CrossValidation:
                         ("weighted_f1", "weighted F1"),
                     )
                 ),
-                f"  UA over the speakers: {percent(spread.mean)} on average, {percent(spread.min)} to {percent(spread.max)}",
+                f"  UA by speaker: {percent(spread.mean)} on average, {percent(spread.min)} to {percent(spread.max)}",
                 f"Report:   {self.report_path}",
                 f"Picture:  {self.path / 'confusion.png'}",
             ]
@@ -94,9 +104,6 @@ def cross_validate(config: Config, *, jobs: int = 1) -> CrossValidation:
 
 def run_fold(config: Config, path: Path, experiment: Experiment | None = None) -> None:
     """Train one fold, or go on with it, and judge its chosen epoch; nothing where that is done."""
-    from lightsernet_tf.evaluation import evaluate_run
-    from lightsernet_tf.training import resume, train
-
     if (path / "run.json").exists():
         run = Run.open(path)
         if fold_is_finished(run):
@@ -121,12 +128,12 @@ def pool(path: Path, experiment: Experiment) -> CrossValidation:
     runs = [Run.open(path / fold.name) for fold in experiment.folds]
     predictions = [row for run in runs for row in _test_predictions(run)]
     labels = experiment.labels
-    true = np.array([labels.index(row["true"]) for row in predictions])
-    predicted = np.array([labels.index(row["predicted"]) for row in predictions])
+    true, predicted = _class_ids(predictions, "true", labels), _class_ids(predictions, "predicted", labels)
     scores = score_predictions(true, predicted, labels)
     intervals = bootstrap_intervals(true, predicted, labels, seed=experiment.config.train.seed)
     speakers = scores_by_group(true, predicted, [row["speaker"] for row in predictions], labels)
-    draw_confusion(scores, path / "confusion.png", f"{experiment.corpus.name}, {experiment.config.split.protocol}")
+    title = f"{experiment.corpus.name}, {experiment.config.split.protocol}"
+    draw_confusion(scores, path / "confusion.png", title, runs[0].notes)
     write_csv(path / "predictions.csv", predictions)
     write_text(path / "report.md", _report(experiment, runs, predictions, scores, intervals, speakers))
     write_json(
@@ -179,46 +186,26 @@ def _report(
     intervals: dict[str, tuple[float, float]],
     speakers: GroupScores,
 ) -> str:
-    config = experiment.config
-    rows = []
-    for run in runs:
-        chosen = run.resolve_epoch("best")
-        figures = {int(row["epoch"]): row for row in run.history()}[chosen]
-        rows.append(
-            [
-                run.path.name,
-                ", ".join(run.split["test"]["speakers"]) if len(run.split["test"]["speakers"]) < 6 else "many",
-                ", ".join(run.split["validation"]["speakers"])
-                if len(run.split["validation"]["speakers"]) < 6
-                else "many",
-                chosen,
-                percent(figures["val_ua"]),
-                *_fold_figures(run, predictions, experiment),
-            ]
-        )
-    facts: dict[str, Any] = {
-        "corpus": f"{experiment.corpus.name}, {len(experiment.corpus.utterances)} utterances",
-        "labels": experiment.labels,
-        "protocol": f"{config.split.protocol}, {len(runs)} folds, split seed {config.split.seed}",
-        "features": f"{config.features.kind}, {list(experiment.store.input_shape)}",
-        "training": f"{config.train.epochs} epochs, batch {config.train.batch_size}, learning rate "
-        f"{config.train.learning_rate:g} ({config.train.schedule}), {config.train.loss}, balance {config.train.balance}, "
-        f"dropout {config.model.dropout:g}, seed {config.train.seed}",
-        "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
-    }
     folds = "## Folds\n\n" + markdown_table(
-        ["fold", "test", "validation", "chosen epoch", "validation UA", "test UA", "test WA"], rows, "lllrrrr"
+        ["fold", "tested", "validated", "chosen epoch", "validation UA", "test UA", "test WA"],
+        [_fold_row(run, predictions, experiment.labels) for run in runs],
+        "lllrrrr",
     )
-    repeated = len(predictions) - len({row["utterance"] for row in predictions})
     notes = list(runs[0].notes)
+    repeated = len(predictions) - len({row["utterance"] for row in predictions})
     if repeated:
         notes.append(f"test data overlaps: {repeated} of the {len(predictions)} predictions are of an utterance again")
     return report(
         f"Light-SERNet on {experiment.corpus.name}: cross-validation",
         notes=notes,
-        facts=facts,
+        facts={
+            **experiment_facts(experiment),
+            "folds": len(runs),
+            "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+        },
         sections=[
             scores_section("All test data, pooled", scores, intervals, picture="confusion.png"),
+            HOW_TO_READ,
             groups_section("By test speaker", speakers),
             folds,
         ],
@@ -226,9 +213,14 @@ def _report(
     )
 
 
-def _fold_figures(run: Run, predictions: list[dict[str, str]], experiment: Experiment) -> list[str]:
+def _fold_row(run: Run, predictions: list[dict[str, str]], labels: Sequence[str]) -> list[Any]:
+    chosen = run.resolve_epoch("best")
+    validation_ua = next(row["val_ua"] for row in run.history() if row["epoch"] == chosen)
     mine = [row for row in predictions if row["fold"] == run.path.name]
-    true = [experiment.labels.index(row["true"]) for row in mine]
-    predicted = [experiment.labels.index(row["predicted"]) for row in mine]
-    scores = score_predictions(true, predicted, experiment.labels)
-    return [percent(scores.ua), percent(scores.wa)]
+    scores = score_predictions(_class_ids(mine, "true", labels), _class_ids(mine, "predicted", labels), labels)
+    speakers = [", ".join(run.split[part]["speakers"]) for part in ("test", "validation")]
+    return [run.path.name, *speakers, chosen, percent(validation_ua), percent(scores.ua), percent(scores.wa)]
+
+
+def _class_ids(predictions: Sequence[dict[str, str]], column: str, labels: Sequence[str]) -> list[int]:
+    return [labels.index(row[column]) for row in predictions]

@@ -114,7 +114,7 @@ def _read(
     weights: NDArray[np.floating[Any]] | None,
     batch_size: int,
 ) -> tf.data.Dataset:
-    columns = (np.asarray(rows, np.int64), np.asarray(labels, np.int32))
+    columns: tuple[NDArray[Any], ...] = (np.asarray(rows, np.int64), np.asarray(labels, np.int32))
     if weights is not None:
         columns += (np.asarray(weights, np.float32),)
 

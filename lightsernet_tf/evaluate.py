@@ -27,8 +27,8 @@ def main(arguments: Sequence[str]) -> int:
         "--epoch",
         default="best",
         metavar="best|last|N|all",
-        help="which kept epoch: the one chosen on validation data (default), the last, a number, or a sweep over all of "
-        "them on validation data, after which the one chosen is judged",
+        help="which kept epoch: the one chosen on validation data (default), the last, a number, or a sweep over all "
+        "of them on validation data, after which the one chosen is judged",
     )
     options = parser.parse_args(arguments)
 

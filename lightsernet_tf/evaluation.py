@@ -165,16 +165,16 @@ def _write_report(
 ) -> Path:
     folder = run.report_dir(epoch)
     history = run.history()
-    draw_curves(history, epoch, folder / "curves.png")
+    draw_curves(history, epoch, folder / "curves.png", run.notes)
     for part, judged in parts.items():
-        draw_confusion(judged.scores, folder / f"confusion_{part}.png", f"{run.path.name}, {part}")
+        draw_confusion(judged.scores, folder / f"confusion_{part}.png", f"{run.path.name}, {part}", run.notes)
     sections = [
         summary_section(
             "Figures", {part: one.scores for part, one in parts.items()}, {p: one.intervals for p, one in parts.items()}
         )
     ]
     if sweep:
-        draw_sweep(sweep, epoch, folder / "sweep.png")
+        draw_sweep(sweep, epoch, folder / "sweep.png", run.notes)
         sections.append(sweep_section("All kept epochs, on validation data", sweep, epoch, picture="sweep.png"))
     for part in ("test", "validation", "training"):
         judged = parts[part]
@@ -188,7 +188,12 @@ def _write_report(
     text = report(
         f"Light-SERNet on {experiment.corpus.name}: {run.path.name}",
         notes=notes,
-        facts=_facts(run, experiment, fold, epoch),
+        facts={
+            **experiment_facts(experiment),
+            "fold": fold.name,
+            **{f"{part} speakers": experiment.speakers(positions) for part, positions in fold.parts().items()},
+            "epoch judged": f"{epoch} of {len(history)}",
+        },
         sections=sections,
         skipped=[f"{path}: {reason}" for path, reason in run.about["left_out"]],
         diagnosis=diagnose(history, epoch, parts["validation"].scores, parts["test"].scores),
@@ -202,21 +207,20 @@ def _write_report(
     return folder / "report.md"
 
 
-def _facts(run: Run, experiment: Experiment, fold: Fold, epoch: int) -> dict[str, Any]:
-    config = run.config
-    speakers = {part: experiment.speakers(positions) for part, positions in fold.parts().items()}
+def experiment_facts(experiment: Experiment) -> dict[str, Any]:
+    """Return what is trained and how, by name, for a report."""
+    config = experiment.config
+    train = config.train
     return {
         "corpus": f"{experiment.corpus.name}, {len(experiment.corpus.utterances)} utterances",
         "labels": experiment.labels,
-        "protocol": f"{config.split.protocol}, {fold.name}, split seed {config.split.seed}",
-        **{f"{part} speakers": names for part, names in speakers.items()},
-        "features": f"{config.features.kind}, {list(experiment.store.input_shape)}, {config.audio.duration_seconds:g} s",
-        "loss": f"{config.train.loss}" + (f", gamma {config.train.gamma:g}" if config.train.loss == "focal" else ""),
-        "balance": config.train.balance,
-        "training": f"{config.train.epochs} epochs, batch {config.train.batch_size}, learning rate "
-        f"{config.train.learning_rate:g} ({config.train.schedule}), dropout {config.model.dropout:g}, "
-        f"seed {config.train.seed}",
-        "chosen epoch": f"{epoch}, by {config.train.choose_by} on "
+        "protocol": f"{config.split.protocol}, split seed {config.split.seed}",
+        "features": f"{config.features.kind} {list(experiment.store.input_shape)}, {config.audio.duration_seconds:g} s",
+        "loss": train.loss + (f", gamma {train.gamma:g}" if train.loss == "focal" else ""),
+        "balance": train.balance,
+        "training": f"{train.epochs} epochs, batch {train.batch_size}, learning rate {train.learning_rate:g} "
+        f"({train.schedule}), dropout {config.model.dropout:g}, seed {train.seed}",
+        "epoch chosen": f"by {train.choose_by} on "
         + ("the test data" if config.split.protocol == "published" else "validation data"),
     }
 

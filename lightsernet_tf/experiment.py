@@ -9,18 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from lightsernet_tf.augment import changes_waveforms
 from lightsernet_tf.config import Config
 from lightsernet_tf.corpora import load_corpus
 from lightsernet_tf.corpora.base import Corpus
 from lightsernet_tf.feature_store import FeatureStore, open_feature_store
-from lightsernet_tf.splits import (
-    OPTIMISTIC_NOTE,
-    Fold,
-    check_classes,
-    check_leaks,
-    first_of_identical,
-    make_folds,
-)
+from lightsernet_tf.leaks import check_leaks, first_of_identical
+from lightsernet_tf.splits import OPTIMISTIC_NOTE, Fold, check_classes, make_folds
 
 SYNTHETIC_NOTE = "synthetic: the demo corpus is generated, its figures say nothing about people"
 
@@ -97,16 +92,13 @@ def prepare(config: Config) -> Experiment:
         ``make_folds``.
     """
     corpus = load_corpus(config.corpus)
-    augment = config.augment
     store = open_feature_store(
         [utterance.path for utterance in corpus.utterances],
         config.audio,
         config.features,
         cache_dir=Path(config.cache_dir).expanduser() if config.cache_dir else None,
         on_error=config.corpus.on_error,
-        with_waveforms=augment.time_shift_max_seconds > 0
-        or augment.gain_max_db > 0
-        or augment.noise_min_snr_db is not None,
+        with_waveforms=changes_waveforms(config.augment),
     )
     left_out = list(corpus.skipped)
     left_out += [(corpus.utterances[position].path, problem) for position, problem in store.problems.items()]

@@ -194,7 +194,7 @@ def _rows(
 
 
 def _content(waveform: NDArray[np.float32]) -> bytes:
-    return hashlib.sha256(waveform).hexdigest().encode()
+    return hashlib.sha256(waveform.data).hexdigest().encode()
 
 
 def _build(path: Path, rows: tf.data.Dataset, kind: str, num_files: int) -> None:

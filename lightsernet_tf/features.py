@@ -1,23 +1,24 @@
 """Waveforms to what the network sees: spectrogram, log mel spectrogram, MFCC; the one front end of training and device.
 
 What this module does not do: read audio or bring it to its level (see audio.py). Every function takes float32
-[..., samples] and returns float32 [..., frames, bins]. The constants (window, filter bank, cosines) are plain matrices and
-the operations are ones that TensorFlow Lite has built in.
+[..., samples] and returns float32 [..., frames, bins]. The constants (window, filter bank, cosines) are plain matrices
+and the operations are ones that TensorFlow Lite has built in.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from lightsernet_tf.cli import run_command
 from lightsernet_tf.config import FeatureConfig, FeatureKind
 from lightsernet_tf.errors import ConfigError
+from lightsernet_tf.filter_bank import cosines, hann_window, mel_edges_hz, mel_groups
 from lightsernet_tf.fourier import fft_magnitudes, frames, matrix_magnitudes
 
 Fourier = Literal["fft", "matrix"]
@@ -48,9 +49,15 @@ def log_mel_spectrogram(waveform: tf.Tensor, config: FeatureConfig, fourier: Fou
     The bands are triangles on the HTK mel scale of ``tf.signal.linear_to_mel_weight_matrix``, applied to magnitudes.
     For the parameters see `spectrogram`.
     """
-    first_bin, weights = _mel_weights(config)
-    magnitudes = _spectrogram(waveform, config, fourier, first_bin, first_bin + len(weights))
-    return tf.math.log(tf.matmul(magnitudes, weights) + config.log_offset)  # [..., frames, mel_bins]
+    groups = mel_groups(config, feature_shape(config.frame_length_samples, config, "log_mel_spectrogram")[1])
+    lowest = min(group.first_bin for group in groups)
+    highest = max(group.last_bin for group in groups)
+    magnitudes = _spectrogram(waveform, config, fourier, lowest, highest)  # [..., frames, bins that count]
+    energies = [
+        tf.matmul(magnitudes[..., group.first_bin - lowest : group.last_bin - lowest], group.weights)
+        for group in groups
+    ]
+    return tf.math.log(tf.concat(energies, axis=-1) + config.log_offset)  # [..., frames, mel_bins]
 
 
 def mfcc(waveform: tf.Tensor, config: FeatureConfig, fourier: Fourier = "fft") -> tf.Tensor:
@@ -61,7 +68,7 @@ def mfcc(waveform: tf.Tensor, config: FeatureConfig, fourier: Fourier = "fft") -
     """
     log_mel = log_mel_spectrogram(waveform, config, fourier)  # [..., frames, mel_bins]
     coefficients = feature_shape(config.frame_length_samples, config, "mfcc")[1]
-    cepstrum = tf.matmul(log_mel, _cosines(log_mel.shape[-1], coefficients))  # [..., frames, coefficients]
+    cepstrum = tf.matmul(log_mel, cosines(log_mel.shape[-1], coefficients))  # [..., frames, coefficients]
     return tf.clip_by_value(cepstrum, -config.mfcc_clip, config.mfcc_clip)
 
 
@@ -102,19 +109,24 @@ def feature_shape(num_samples: int, config: FeatureConfig, kind: FeatureKind | N
     num_frames = 1 + (num_samples - config.frame_length_samples) // config.frame_step_samples
     highest_hz = config.sample_rate_hz / 2 if config.max_frequency_hz is None else config.max_frequency_hz
     spectrum_bins = 1 + int(highest_hz * config.frame_length_samples / config.sample_rate_hz)
-    mel_bins = int(np.sum(_mel_edges_hz(config)[2:] <= highest_hz * (1 + 1e-9)))
+    mel_bins = int(np.sum(mel_edges_hz(config)[2:] <= highest_hz * (1 + 1e-9)))
     bins = {
         "spectrogram": spectrum_bins,
         "log_mel_spectrogram": mel_bins,
         "mfcc": min(config.mfcc_coefficients, mel_bins),
     }[kind or config.kind]
     if bins < 1:
-        lowest_hz = _mel_edges_hz(config)[2]
+        lowest_hz = mel_edges_hz(config)[2]
         raise ConfigError(
             f"features.max_frequency_hz: expected at least the upper edge of the lowest mel band, {lowest_hz:.1f} Hz. "
             f"Received: max_frequency_hz={config.max_frequency_hz}"
         )
     return num_frames, bins
+
+
+def mel_centres_hz(config: FeatureConfig) -> np.ndarray:
+    """Return where the bands of `log_mel_spectrogram` peak: [mel bands that are kept], in Hz."""
+    return mel_edges_hz(config)[1:][: feature_shape(config.frame_length_samples, config, "log_mel_spectrogram")[1]]
 
 
 @keras.saving.register_keras_serializable("lightsernet_tf")
@@ -145,7 +157,9 @@ class FrontEnd(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return [batch, frames, bins, 1]."""
-        return (*input_shape[:-1], *feature_shape(input_shape[-1], self.config), 1)
+        *batch, samples = input_shape
+        frames_bins = (None, None) if samples is None else feature_shape(samples, self.config)
+        return (*batch, *frames_bins, 1)
 
     def get_config(self) -> dict[str, Any]:
         """Return what rebuilds the layer."""
@@ -156,40 +170,16 @@ def _spectrogram(
     waveform: tf.Tensor, config: FeatureConfig, fourier: Fourier, first_bin: int, last_bin: int
 ) -> tf.Tensor:
     framed = frames(waveform, config.frame_length_samples, config.frame_step_samples)
-    return _MAGNITUDES[fourier](framed * _hann_window(config.frame_length_samples), first_bin, last_bin)
+    return _MAGNITUDES[fourier](framed * hann_window(config.frame_length_samples), first_bin, last_bin)
 
 
-@lru_cache
-def _hann_window(length: int) -> np.ndarray:
-    with tf.init_scope():
-        return tf.signal.hann_window(length, periodic=True).numpy()
+def main(arguments: Sequence[str]) -> int:
+    """Draw waveform, spectrogram, log mel spectrogram and MFCC of audio files."""
+    # Only here: drawing needs libraries that training and export do without.
+    from lightsernet_tf.feature_figure import main as draw
+
+    return draw(arguments, "Draw waveform, spectrogram, log mel spectrogram and MFCC of audio files.")
 
 
-@lru_cache
-def _mel_weights(config: FeatureConfig) -> tuple[int, np.ndarray]:
-    """Return the first bin that counts and the weights of the bins from there to the last: float32 [bins, bands]."""
-    with tf.init_scope():
-        weights = tf.signal.linear_to_mel_weight_matrix(
-            config.mel_bins,
-            config.frame_length_samples // 2 + 1,
-            config.sample_rate_hz,
-            config.mel_min_hz,
-            config.mel_max_hz,
-        ).numpy()
-    kept_bands = feature_shape(config.frame_length_samples, config, "log_mel_spectrogram")[1]
-    counting = np.flatnonzero(weights[:, :kept_bands].any(axis=1))
-    first_bin, last_bin = (int(counting[0]), int(counting[-1]) + 1) if counting.size else (0, 1)
-    return first_bin, weights[first_bin:last_bin, :kept_bands]
-
-
-def _mel_edges_hz(config: FeatureConfig) -> np.ndarray:
-    """Return where band b begins, peaks and ends as elements b, b + 1 and b + 2: [mel_bins + 2], in Hz."""
-    lowest_mel, highest_mel = 1127.0 * np.log1p(np.array([config.mel_min_hz, config.mel_max_hz]) / 700.0)
-    return 700.0 * np.expm1(np.linspace(lowest_mel, highest_mel, config.mel_bins + 2) / 1127.0)
-
-
-@lru_cache
-def _cosines(mel_bins: int, coefficients: int) -> np.ndarray:
-    """Return the DCT-II as a matrix, float32 [mel_bins, coefficients]."""
-    angles = np.pi / mel_bins * np.outer(np.arange(mel_bins) + 0.5, np.arange(coefficients))
-    return (np.cos(angles) * np.sqrt(2.0 / mel_bins)).astype(np.float32)
+if __name__ == "__main__":
+    run_command(main)

@@ -6,6 +6,7 @@ Matplotlib's objects are used without pyplot, so that nothing is shared between 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ TRAINING, VALIDATION, SECOND, CHOSEN = "#8a94a0", "#1f6f9c", "#c98b3a", "#b3362b
 Rows = Sequence[Mapping[str, Any]]
 
 
-def draw_confusion(scores: Scores, path: Path, title: str) -> None:
+def draw_confusion(scores: Scores, path: Path, title: str, notes: Sequence[str] = ()) -> None:
     """Draw the confusion matrix: utterances and percent of the true class in every cell, the colour by percent.
 
     Parameters
@@ -35,6 +36,8 @@ def draw_confusion(scores: Scores, path: Path, title: str) -> None:
         The PNG file, written whole or not at all.
     title
         First line; the second gives WA, UA and the number of utterances.
+    notes
+        What must be known with the figures, e.g. that they are optimistic; below the picture, in every function here.
     """
     names, font = names_and_font(scores.labels)
     classes = len(names)
@@ -60,10 +63,10 @@ def draw_confusion(scores: Scores, path: Path, title: str) -> None:
     axes.set_ylabel("true class (utterances)")
     figures = f"WA {100 * scores.wa:.1f} %   UA {100 * scores.ua:.1f} %   {scores.utterances} utterances"
     axes.set_title(f"{drawable(title, font)}\n{figures}", font=font, parse_math=False, fontsize=11)
-    _save(picture, path)
+    _save(picture, path, notes)
 
 
-def draw_curves(history: Rows, chosen_epoch: int, path: Path) -> None:
+def draw_curves(history: Rows, chosen_epoch: int, path: Path, notes: Sequence[str] = ()) -> None:
     """Draw loss and UA of training and validation over the epochs, the chosen epoch marked.
 
     Parameters
@@ -86,10 +89,10 @@ def draw_curves(history: Rows, chosen_epoch: int, path: Path) -> None:
     _loss_axis(loss_axes, "loss", history, ("loss", "val_loss"))
     _percent_axis(ua_axes, "UA (%)")
     _legend(picture, ua_axes)
-    _save(picture, path)
+    _save(picture, path, notes)
 
 
-def draw_sweep(rows: Rows, chosen_epoch: int, path: Path) -> None:
+def draw_sweep(rows: Rows, chosen_epoch: int, path: Path, notes: Sequence[str] = ()) -> None:
     """Draw validation UA, WA and loss of every kept epoch, the chosen and the last one marked.
 
     Parameters
@@ -121,7 +124,7 @@ def draw_sweep(rows: Rows, chosen_epoch: int, path: Path) -> None:
     _loss_axis(loss_axes, "validation loss", rows, ("val_loss",))
     _percent_axis(share_axes, "validation (%)")
     _legend(picture, share_axes)
-    _save(picture, path)
+    _save(picture, path, notes)
 
 
 def _draw_cell(axes: Axes, row: int, column: int, count: int, share: float) -> None:
@@ -190,6 +193,10 @@ def _legend(picture: Figure, axes: Axes) -> None:
     picture.legend(lines, names, loc="outside upper center", frameon=False, ncols=len(names))
 
 
-def _save(picture: Figure, path: Path) -> None:
+def _save(picture: Figure, path: Path, notes: Sequence[str]) -> None:
+    width = int(13 * picture.get_figwidth())  # characters of this size on a line
+    text = "\n".join(textwrap.fill(note, width) for note in notes)
+    if text:
+        picture.supxlabel(text, x=0.01, ha="left", fontsize=8, color=CHOSEN, parse_math=False)
     with written_beside(path) as beside:
         picture.savefig(beside, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight", pad_inches=0.12)

@@ -18,7 +18,8 @@ def frames(waveform: tf.Tensor, length: int, step: int) -> tf.Tensor:
     shifted copies joined. ``tf.signal.frame`` gathers them one by one, which takes fifteen times as long on TensorFlow
     Lite.
     """
-    samples = waveform.shape[-1] or tf.shape(waveform)[-1]
+    waveform = tf.convert_to_tensor(waveform)
+    *leading, samples = _sizes(waveform)
     count = 1 + (samples - length) // step
     blocks_a_frame = -(-length // step)
     needed = (count - 1 + blocks_a_frame) * step
@@ -28,10 +29,7 @@ def frames(waveform: tf.Tensor, length: int, step: int) -> tf.Tensor:
     blocks = tf.reshape(flat[:, :needed], [-1, count - 1 + blocks_a_frame, step])  # [batch, blocks, step]
     joined = tf.concat([blocks[:, first : first + count] for first in range(blocks_a_frame)], axis=-1)
     framed = joined[:, :, :length] if length % step else joined  # [batch, frames, length]
-    leading = waveform.shape[:-1].as_list()
-    if leading.count(None) > 1:
-        leading = tf.unstack(tf.shape(waveform)[:-1])
-    return tf.reshape(framed, [*(-1 if size is None else size for size in leading), count, length])
+    return tf.reshape(framed, [*leading, count, length])
 
 
 def fft_magnitudes(framed: tf.Tensor, first_bin: int, last_bin: int) -> tf.Tensor:
@@ -47,7 +45,8 @@ def matrix_magnitudes(framed: tf.Tensor, first_bin: int, last_bin: int) -> tf.Te
     transform over the rows for each column, then one over the columns with the twiddle factors folded in (Cooley and
     Tukey, 1965). Of a real signal's transform over the rows half the values of ``low`` tell the rest.
     """
-    length = framed.shape[-1]
+    framed = tf.convert_to_tensor(framed)
+    *leading, length = _sizes(framed)
     rows, columns, row_matrix, column_matrices, position = _transform_matrices(length)
     lows = rows // 2 + 1
     grid = tf.reshape(framed, [-1, rows, columns])  # [frames, rows, columns]
@@ -57,8 +56,13 @@ def matrix_magnitudes(framed: tf.Tensor, first_bin: int, last_bin: int) -> tf.Te
     magnitudes = _magnitude(real, imaginary)  # [low, frames, high]
     magnitudes = tf.reshape(tf.transpose(magnitudes, [1, 0, 2]), [-1, lows * columns])  # [frames, (low, high)]
     magnitudes = tf.gather(magnitudes, position[first_bin:last_bin], axis=-1)  # [frames, bins]
-    shape = [-1 if size is None else size for size in framed.shape[:-1]]
-    return tf.reshape(magnitudes, [*shape, last_bin - first_bin])
+    return tf.reshape(magnitudes, [*leading, last_bin - first_bin])
+
+
+def _sizes(tensor: tf.Tensor) -> list[int | tf.Tensor]:
+    """Return the size of each axis, as a number where it is known while the graph is built."""
+    sizes = tf.shape(tensor)
+    return [sizes[axis] if size is None else size for axis, size in enumerate(tensor.shape)]
 
 
 def _magnitude(real: tf.Tensor, imaginary: tf.Tensor) -> tf.Tensor:
@@ -75,7 +79,9 @@ def _transform_matrices(length: int) -> tuple[int, int, np.ndarray, np.ndarray, 
     by_row = np.exp(-2j * np.pi * np.outer(low, np.arange(rows)) / rows)  # [low, row]
     row_matrix = np.stack([by_row.real, by_row.imag], axis=1).reshape(2 * len(low), rows)
     bins = low[:, None] + rows * np.arange(columns)  # [low, high]
-    twiddles = np.exp(-2j * np.pi * np.arange(columns)[None, :, None] * bins[:, None, :] / length)  # [low, column, high]
+    twiddles = np.exp(
+        -2j * np.pi * np.arange(columns)[None, :, None] * bins[:, None, :] / length
+    )  # [low, column, high]
     column_matrices = np.block([[twiddles.real, twiddles.imag], [-twiddles.imag, twiddles.real]])
     # The bins above the half mirror those below it: X[length - k] is the conjugate of X[k].
     _, position = np.unique(np.minimum(bins, length - bins), return_index=True)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import csv
 import importlib.metadata
 import json
+import math
 import platform
 import re
 from collections.abc import Sequence
@@ -101,12 +102,12 @@ class Run:
     @property
     def labels(self) -> tuple[str, ...]:
         """Labels in the order of the network's outputs."""
-        return tuple(self.about["labels"])
+        return tuple(self._about_list("labels"))
 
     @property
     def notes(self) -> list[str]:
         """What every artefact of this run has to say about its figures."""
-        return list(self.about["notes"])
+        return self._about_list("notes")
 
     @property
     def state_path(self) -> Path:
@@ -133,11 +134,13 @@ class Run:
         try:
             with path.open(newline="", encoding="utf-8") as stream:
                 rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]
+            return [{**{key: row[key] for key in HISTORY_COLUMNS}, "epoch": int(row["epoch"])} for row in rows]
         except FileNotFoundError:
             return []
-        except (OSError, ValueError, TypeError) as error:
+        except KeyError as error:
+            raise RunError(f"{path}: expected a column {error}. Received: none") from error
+        except (OSError, ValueError, TypeError, csv.Error) as error:
             raise RunError(f"{path}: expected a table of figures. Received: {error}") from error
-        return [{**row, "epoch": int(row["epoch"])} for row in rows]
 
     def write_history(self, history: Sequence[HistoryRow]) -> None:
         """Write the figures of every whole epoch."""
@@ -146,6 +149,11 @@ class Run:
     def report_dir(self, epoch: int) -> Path:
         """Return where the report of an epoch lies."""
         return self.path / "reports" / f"epoch_{epoch:04d}"
+
+    def scores(self, epoch: int) -> dict[str, Any] | None:
+        """Return what ``scores.json`` holds of an epoch; none where it is not judged."""
+        name = f"{self.report_dir(epoch).relative_to(self.path).as_posix()}/scores.json"
+        return self._read_json(name) if (self.path / name).exists() else None
 
     def resolve_epoch(self, wanted: str) -> int:
         """Return the kept epoch that ``best``, ``last`` or a number means.
@@ -163,28 +171,37 @@ class Run:
             return int(history[-1]["epoch"])
         if wanted == "best":
             return choose_epoch(history, self.config.train.choose_by)
-        if not wanted.isdigit() or int(wanted) not in kept:
+        if not wanted.isdecimal() or int(wanted) not in kept:
             raise RunError(
                 f"{self.path}: expected best, last or one of the kept epochs {_ranges(kept)}. Received: epoch={wanted}"
             )
         return int(wanted)
 
+    def _about_list(self, key: str) -> list[str]:
+        found = self.about.get(key)
+        if not isinstance(found, list):
+            raise RunError(f"{self.path / 'run.json'}: expected a list of {key}. Received: {key}={found!r}")
+        return list(found)
+
     def _read_json(self, name: str) -> dict[str, Any]:
         path = self.path / name
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            found = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise RunError(f"{self.path}: expected a run's folder. Received: no {name} in it") from error
         except (OSError, ValueError) as error:
             raise RunError(f"{path}: expected JSON. Received: {error}") from error
+        if not isinstance(found, dict):
+            raise RunError(f"{path}: expected a JSON object. Received: {type(found).__name__}")
+        return found
 
 
 def choose_epoch(history: Sequence[HistoryRow], choose_by: str) -> int:
     """Return the epoch with the best validation figure; of equals the one with the lowest loss, then the earliest."""
 
     def goodness(row: HistoryRow) -> tuple[float, float, float]:
-        figure = -row["val_loss"] if choose_by == "loss" else row[f"val_{choose_by}"]
-        return figure, -row["val_loss"], -row["epoch"]
+        loss = math.inf if math.isnan(row["val_loss"]) else row["val_loss"]  # nan compares as neither more nor less
+        return -loss if choose_by == "loss" else row[f"val_{choose_by}"], -loss, -row["epoch"]
 
     return int(max(history, key=goodness)["epoch"])
 

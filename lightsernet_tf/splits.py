@@ -1,12 +1,12 @@
-"""Folds: who is trained on, who chooses the epoch and who is tested; and the guard against leaks between them.
+"""Folds: who is trained on, who chooses the epoch and who is tested.
 
-A fold holds positions in the corpus's utterances. Nothing here looks at audio: what is the same recording is decided by
-the content digests that the feature store took.
+A fold holds positions in the corpus's utterances. Nothing here looks at audio, see ``leaks`` for that.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -50,8 +50,12 @@ def make_folds(utterances: Sequence[Utterance], config: SplitConfig) -> list[Fol
     Raises
     ------
     CorpusError
-        If the corpus has too few speakers, or a class too few utterances, for the protocol.
+        If the corpus has too few speakers or utterances, or a class too few, for the protocol.
+    ConfigError
+        If there are more folds than speakers to make them of.
     """
+    if not utterances:
+        raise CorpusError("split: expected utterances. Received: none that can be used")
     return list(_PROTOCOLS[config.protocol](utterances, config))
 
 
@@ -71,11 +75,11 @@ def leave_one_speaker_out(utterances: Sequence[Utterance], config: SplitConfig) 
     and each of them is missing from the training data.
     """
     speakers = sorted({utterance.speaker for utterance in utterances})
-    yield from _speaker_folds(utterances, [(f"speaker_{name}", {name}) for name in speakers], config)
+    yield from _speaker_folds(utterances, [(f"speaker_{_file_name(name)}", {name}) for name in speakers], config)
 
 
 def group_k_fold(utterances: Sequence[Utterance], config: SplitConfig) -> Iterator[Fold]:
-    """Test ``folds`` groups of speakers in turn, of about equally many utterances each."""
+    """Test ``folds`` groups of speakers in turn, of equally many speakers each, one more or less."""
     speakers = np.array([utterance.speaker for utterance in utterances])
     num_speakers = len(set(speakers))
     if config.folds > num_speakers:
@@ -102,12 +106,11 @@ def _speaker_folds(
                 f"({', '.join(sorted(others)) or 'none'})"
             )
         validating = set(others[: config.validation_speakers])
-        held_out = tested | validating
         yield Fold(
             name,
-            train=_where(utterances, lambda one, held_out=held_out: one.speaker not in held_out),
-            validation=_where(utterances, lambda one, validating=validating: one.speaker in validating),
-            test=_where(utterances, lambda one, tested=tested: one.speaker in tested),
+            train=_spoken_by(set(others) - validating, utterances),
+            validation=_spoken_by(validating, utterances),
+            test=_spoken_by(tested, utterances),
         )
 
 
@@ -138,7 +141,8 @@ def manifest(utterances: Sequence[Utterance], config: SplitConfig) -> Iterator[F
                 f"{utterance.path}: expected train, validation or test in column split. Received: nothing"
             )
     parts = {
-        part: _where(utterances, lambda one, part=part: one.split == part) for part in ("train", "validation", "test")
+        part: tuple(position for position, utterance in enumerate(utterances) if utterance.split == part)
+        for part in ("train", "validation", "test")
     }
     for part in ("train", "test"):
         if not parts[part]:
@@ -158,64 +162,6 @@ _PROTOCOLS: dict[Protocol, Callable[[Sequence[Utterance], SplitConfig], Iterator
     "manifest": manifest,
     "published": published,
 }
-
-
-def first_of_identical(
-    content: Sequence[str | None], positions: Sequence[int]
-) -> tuple[list[int], list[tuple[int, int]]]:
-    """Keep the first of each group of identical recordings.
-
-    Parameters
-    ----------
-    content
-        Digest of each utterance's samples, by position.
-    positions
-        Those to look at, in order.
-
-    Returns
-    -------
-    kept, dropped
-        Positions that stay, and pairs of (position dropped, position of the same audio that stays).
-    """
-    first: dict[str | None, int] = {}
-    kept, dropped = [], []
-    for position in positions:
-        if first.setdefault(content[position], position) == position:
-            kept.append(position)
-        else:
-            dropped.append((position, first[content[position]]))
-    return kept, dropped
-
-
-def check_leaks(
-    fold: Fold, utterances: Sequence[Utterance], content: Sequence[str | None], *, protocol: Protocol
-) -> None:
-    """Stop where one side of the fold has heard what another side is judged on.
-
-    Raises
-    ------
-    CorpusError
-        If the same audio, or under a speaker-independent protocol the same speaker, is on two sides; it names them.
-    """
-    parts = fold.parts()
-    if protocol == "published":
-        parts.pop("validation")
-    side_of_content: dict[str | None, tuple[str, int]] = {}
-    side_of_speaker: dict[str, tuple[str, int]] = {}
-    for side, positions in parts.items():
-        for position in positions:
-            other_side, other = side_of_content.setdefault(content[position], (side, position))
-            if other_side != side:
-                raise CorpusError(
-                    f"leak in {fold.name}: {utterances[position].path} ({side}) holds the same audio as "
-                    f"{utterances[other].path} ({other_side}). Set corpus.duplicates: drop to keep only the first"
-                )
-            other_side, other = side_of_speaker.setdefault(utterances[position].speaker, (side, position))
-            if other_side != side and protocol in SPEAKER_INDEPENDENT:
-                raise CorpusError(
-                    f"leak in {fold.name}: speaker {utterances[position].speaker} is in {side} "
-                    f"({utterances[position].path}) and in {other_side} ({utterances[other].path})"
-                )
 
 
 def check_classes(fold: Fold, utterances: Sequence[Utterance], labels: Sequence[str]) -> None:
@@ -243,7 +189,13 @@ def _with_validation(
 
 def _random_shares(utterances: Sequence[Utterance], config: SplitConfig) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     splitter = ShuffleSplit(config.folds, test_size=config.test_fraction, random_state=config.seed)
-    yield from splitter.split(np.zeros(len(utterances)))
+    try:
+        yield from splitter.split(np.zeros(len(utterances)))
+    except ValueError as error:
+        raise CorpusError(
+            f"split.test_fraction: expected enough utterances to hold out {config.test_fraction:g}. "
+            f"Received: {len(utterances)} ({error})"
+        ) from error
 
 
 def _stratified(
@@ -262,9 +214,14 @@ def _stratified(
     return positions[rest], positions[held_out]
 
 
-def _where(utterances: Sequence[Utterance], holds: Callable[[Utterance], bool]) -> tuple[int, ...]:
-    return tuple(position for position, utterance in enumerate(utterances) if holds(utterance))
+def _spoken_by(speakers: set[str], utterances: Sequence[Utterance]) -> tuple[int, ...]:
+    return tuple(position for position, utterance in enumerate(utterances) if utterance.speaker in speakers)
 
 
 def _tuple(positions: np.ndarray) -> tuple[int, ...]:
     return tuple(sorted(int(position) for position in positions))
+
+
+def _file_name(speaker: str) -> str:
+    # One to one, so that two speakers never share a folder.
+    return re.sub(r'[%/\\:*?"<>|]', lambda found: f"%{ord(found[0]):02X}", speaker)

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-from tqdm import tqdm
 
+from lightsernet_tf.callbacks import LearningRate, Progress, Validation
 from lightsernet_tf.checkpoints import EpochState, EpochWeights, load_state, load_weights
-from lightsernet_tf.config import Config, TrainConfig
+from lightsernet_tf.config import Config
 from lightsernet_tf.datasets import steps_per_epoch, training_batches
 from lightsernet_tf.errors import ConfigError, RunError
 from lightsernet_tf.experiment import Experiment, prepare
-from lightsernet_tf.judging import keras_predictor, predict_utterances
 from lightsernet_tf.losses import class_weights, make_loss
-from lightsernet_tf.metrics import UnweightedAccuracy, score
+from lightsernet_tf.metrics import UnweightedAccuracy
 from lightsernet_tf.model import light_sernet
 from lightsernet_tf.run_folder import HistoryRow, Run
 from lightsernet_tf.splits import Fold, choose_fold
@@ -132,43 +128,6 @@ def describe_split(experiment: Experiment, fold: Fold) -> dict[str, Any]:
     }
 
 
-def learning_rate_at(epoch: int, history: Sequence[HistoryRow], config: TrainConfig) -> float:
-    """Return the learning rate of an epoch, counted from 0, given the figures of those before it."""
-    return config.learning_rate * _SCHEDULES[config.schedule](epoch, history, config)
-
-
-def _published(epoch: int, history: Sequence[HistoryRow], config: TrainConfig) -> float:
-    return math.exp(-0.15 * ((epoch - 50) // 20 + 1)) if epoch >= 50 else 1.0
-
-
-def _plateau(epoch: int, history: Sequence[HistoryRow], config: TrainConfig) -> float:
-    factor, best, waited = 1.0, math.inf, 0
-    for row in history[:epoch]:
-        if row["val_loss"] < best:
-            best, waited = row["val_loss"], 0
-        else:
-            waited += 1
-        if waited == 10:
-            factor, waited = factor / 2, 0
-    return factor
-
-
-def _constant(epoch: int, history: Sequence[HistoryRow], config: TrainConfig) -> float:
-    return 1.0
-
-
-def _cosine(epoch: int, history: Sequence[HistoryRow], config: TrainConfig) -> float:
-    return (1 + math.cos(math.pi * epoch / config.epochs)) / 2
-
-
-_SCHEDULES: dict[str, Callable[[int, Sequence[HistoryRow], TrainConfig], float]] = {
-    "published": _published,
-    "plateau": _plateau,
-    "constant": _constant,
-    "cosine": _cosine,
-}
-
-
 def _fit(run: Run, experiment: Experiment, fold: Fold, network: keras.Model, *, resumed: bool) -> None:
     config = run.config
     weights = _class_weights(experiment, fold)
@@ -210,9 +169,9 @@ def _fit(run: Run, experiment: Experiment, fold: Fold, network: keras.Model, *, 
     steps = steps_per_epoch(class_ids, config.train.batch_size, config.train.balance)
     state = EpochState(run, network, history)
     callbacks = [
-        _LearningRate(config.train, history),
-        _Validation(experiment, fold, network, loss),
-        _Progress(run, config, steps, history),
+        LearningRate(config.train, history),
+        Validation(experiment, fold, network, loss),
+        Progress(config.train.epochs, steps, history),
         EpochWeights(run, network),
         state,
         keras.callbacks.TensorBoard(str(run.tensorboard_dir), write_graph=False),
@@ -254,75 +213,3 @@ def _class_weights(experiment: Experiment, fold: Fold) -> dict[int, float] | Non
         )
     given = {experiment.labels.index(label): weight for label, weight in config.class_weights.items()}
     return class_weights(experiment.class_ids[list(fold.train)], experiment.labels, given)
-
-
-class _LearningRate(keras.callbacks.Callback):
-    def __init__(self, config: TrainConfig, history: list[HistoryRow]) -> None:
-        super().__init__()
-        self._config, self._history = config, history
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.model.optimizer.learning_rate = learning_rate_at(epoch, self._history, self._config)
-        self._started = time.monotonic()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        assert logs is not None
-        logs["learning_rate"] = learning_rate_at(epoch, self._history, self._config)
-        logs["seconds"] = time.monotonic() - self._started
-        if not math.isfinite(logs["loss"]):
-            raise RunError(
-                f"train.learning_rate: expected a finite loss. Received: loss={logs['loss']} in epoch {epoch + 1} with "
-                f"learning_rate={logs['learning_rate']:g}; a smaller one may help"
-            )
-
-
-class _Validation(keras.callbacks.Callback):
-    def __init__(self, experiment: Experiment, fold: Fold, network: keras.Model, loss: keras.losses.Loss) -> None:
-        super().__init__()
-        self._experiment, self._fold, self._loss = experiment, fold, loss
-        self._predict = keras_predictor(network)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        assert logs is not None
-        positions = self._fold.validation
-        probabilities = predict_utterances(self._predict, self._experiment.store, positions)
-        true = self._experiment.class_ids[list(positions)]
-        scores = score(true, probabilities, self._experiment.labels)
-        logs["val_loss"] = float(self._loss(true, probabilities.astype(np.float32)))
-        for figure in ("wa", "ua", "macro_f1", "weighted_f1"):
-            logs[f"val_{figure}"] = getattr(scores, figure)
-
-
-class _Progress(keras.callbacks.Callback):
-    """A bar over the steps where somebody looks on, and a line for each epoch everywhere."""
-
-    def __init__(self, run: Run, config: Config, steps: int, history: list[HistoryRow]) -> None:
-        super().__init__()
-        self._run, self._config, self._steps, self._history = run, config, steps, history
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._bar = tqdm(total=self._steps, desc=f"epoch {epoch + 1}", leave=False, disable=None, unit="step")
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self._bar.update()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        assert logs is not None
-        self._bar.close()
-        epochs = self._config.train.epochs
-        seconds = [row["seconds"] for row in self._history[-4:]] + [logs["seconds"]]
-        left = (epochs - epoch - 1) * sum(seconds) / len(seconds)
-        _logger.info(
-            "epoch %*d/%d  training: loss %.3f UA %4.1f %%  validation: loss %.3f UA %4.1f %% WA %4.1f %%  "
-            "%.1f s, %s left",
-            len(str(epochs)),
-            epoch + 1,
-            epochs,
-            logs["loss"],
-            100 * logs["ua"],
-            logs["val_loss"],
-            100 * logs["val_ua"],
-            100 * logs["val_wa"],
-            logs["seconds"],
-            f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s",
-        )

@@ -3,7 +3,11 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+
+from lightsernet_tf.config import AudioConfig, Config, CorpusConfig, SplitConfig, TrainConfig
 
 SHARED = Path(os.environ.get("LIGHTSERNET_SHARED", Path(__file__).parents[2] / "shared"))
 
@@ -23,3 +27,37 @@ def golden_dir() -> Path:
 @pytest.fixture(scope="session")
 def emodb_dir() -> Path:
     return shared("data", "emodb")
+
+
+TINY_SPEAKERS = ("Änne", "ben b", "声")
+TINY_LABELS = ("calm", "loud", "shrill")
+
+
+@pytest.fixture(scope="session")
+def tiny_corpus(tmp_path_factory) -> Path:
+    """Three speakers times three labels times four short files, told apart by pitch; odd names on purpose."""
+    root = tmp_path_factory.mktemp("tiny corpus ü")
+    random = np.random.default_rng(7)
+    seconds = np.arange(4800) / 16000
+    for speaker in range(3):
+        for label in range(3):
+            for take in range(4):
+                pitch_hz = 150 * 2.0**label * (1 + 0.05 * speaker + 0.02 * take)
+                waveform = 0.5 * np.sin(2 * np.pi * pitch_hz * seconds) + 0.05 * random.standard_normal(4800)
+                folder = root / TINY_SPEAKERS[speaker] / TINY_LABELS[label]
+                folder.mkdir(parents=True, exist_ok=True)
+                soundfile.write(folder / f"take {take}.wav", waveform, 16000)
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tiny_corpus, tmp_path_factory) -> Config:
+    """Settings under which an epoch on the tiny corpus takes a moment."""
+    return Config(
+        corpus=CorpusConfig(name="folders", data_dir=str(tiny_corpus)),
+        audio=AudioConfig(duration_seconds=0.3),
+        split=SplitConfig(protocol="leave_one_speaker_out"),
+        train=TrainConfig(epochs=3, batch_size=5, learning_rate=1e-3),
+        runs_dir=str(tmp_path_factory.mktemp("runs")),
+        cache_dir=str(tmp_path_factory.mktemp("cache")),
+    )

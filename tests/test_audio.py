@@ -1,4 +1,4 @@
-"""Decoding is held against soundfile, resampling against soxr, windows and levels against NumPy and the golden arrays."""
+"""Decoding is held against soundfile, resampling against soxr, windows and levels against NumPy and golden arrays."""
 
 import random
 import struct
@@ -67,6 +67,14 @@ def test_every_encoding_is_read_as_soundfile_reads_it(tmp_path, container, encod
     assert waveform.dtype == np.float32
     assert np.ptp(waveform) > 0.5
     np.testing.assert_allclose(waveform, expected, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("encoding", ["PCM_U8", "PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("samples", [1, 2, 4999, 5001])
+def test_odd_and_tiny_lengths_are_read_as_soundfile_reads_them(tmp_path, encoding, samples):
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, speech_like()[:samples], RATE_HZ, subtype=encoding)
+    np.testing.assert_array_equal(load_waveform(path, RATE_HZ), soundfile.read(path, dtype="float32")[0])
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 16000, 22050, 44100, 48000])
@@ -242,7 +250,9 @@ def test_normalize_leaves_silence_and_nothing_as_they_are():
     np.testing.assert_array_equal(normalize(click), click)
 
 
-@pytest.mark.parametrize(("samples", "segments"), [(0, 1), (300, 1), (1600, 1), (2399, 1), (2400, 2), (3200, 2), (4100, 3)])
+@pytest.mark.parametrize(
+    ("samples", "segments"), [(0, 1), (300, 1), (1600, 1), (2399, 1), (2400, 2), (3200, 2), (4100, 3)]
+)
 def test_all_segments_are_consecutive_windows_and_a_last_one_of_half_or_more(samples, segments):
     audio = AudioConfig(duration_seconds=0.1, segments="all")
     waveform = np.random.default_rng(0).standard_normal(samples).astype(np.float32)
@@ -257,9 +267,9 @@ def test_all_segments_are_consecutive_windows_and_a_last_one_of_half_or_more(sam
 def test_windows_are_the_same_in_a_pipeline_and_their_length_is_known(segments):
     audio = AudioConfig(duration_seconds=0.2, segments=segments)
     waveforms = [np.random.default_rng(n).standard_normal(n).astype(np.float32) for n in (0, 999, 3200, 9000)]
-    dataset = tf.data.Dataset.from_generator(
-        lambda: waveforms, output_signature=tf.TensorSpec([None], tf.float32)
-    ).map(lambda waveform: prepare(waveform, audio, RATE_HZ))
+    dataset = tf.data.Dataset.from_generator(lambda: waveforms, output_signature=tf.TensorSpec([None], tf.float32)).map(
+        lambda waveform: prepare(waveform, audio, RATE_HZ)
+    )
     assert dataset.element_spec.shape[-1] == window_samples(audio, RATE_HZ) == 3200
     for waveform, windows in zip(waveforms, dataset, strict=True):
         np.testing.assert_allclose(windows, prepare(waveform, audio, RATE_HZ), rtol=0, atol=1e-6)

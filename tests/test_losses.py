@@ -88,7 +88,7 @@ def test_losses_by_name():
     focal = make_loss("focal", 1.5)
     assert isinstance(focal, SparseCategoricalFocalLoss)
     assert focal.gamma == 1.5
-    with pytest.raises(ConfigError, match="cross_entropy, focal. Received: loss='hinge'"):
+    with pytest.raises(ConfigError, match=r"cross_entropy, focal\. Received: loss='hinge'"):
         make_loss("hinge")
     with pytest.raises(ConfigError, match="gamma=-1"):
         make_loss("focal", -1.0)
