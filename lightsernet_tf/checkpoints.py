@@ -51,8 +51,9 @@ class EpochState(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Make the epoch that ended part of the run."""
         figures = logs or {}
-        self._history.append({"epoch": epoch + 1, **{key: float(figures[key]) for key in HISTORY_COLUMNS[1:]}})
-        save_state(self._run.state_path, self._network, self.model.optimizer, self._history)
+        row: HistoryRow = {"epoch": epoch + 1, **{key: float(figures[key]) for key in HISTORY_COLUMNS[1:]}}
+        save_state(self._run.state_path, self._network, self.model.optimizer, [*self._history, row])
+        self._history.append(row)
         self._run.write_history(self._history)
         config = self._run.config.train
         for kept in self._run.kept_epochs():

@@ -168,7 +168,7 @@ def terminal_table(rows: Sequence[RunRow], width: int = 140) -> str:
     widths = _fitted(widths, width)
     lines = [above, below, *zip(*columns.values(), strict=True)]
     table = ["  ".join(map(_aligned, line, columns, widths.values())).rstrip() for line in lines]
-    said = f"{len(rows)} run{'s' * (len(rows) > 1)}, figures in %" + "".join(f", {setting}" for setting in shared)
+    said = f"{len(rows)} run{'s' * (len(rows) > 1)}, figures in %. " + f"In all: {', '.join(shared)}." * bool(shared)
     return "\n".join([textwrap.fill(said, width, break_on_hyphens=False), "", *table])
 
 

@@ -155,11 +155,12 @@ def test_max_frequency_keeps_the_low_part():
 def test_nothing_above_max_frequency_is_heard(kind):
     config = FeatureConfig(kind=kind, max_frequency_hz=2000.0)
     low = noise(16000)
-    high = np.sin(2 * np.pi * 5000 * np.arange(16000, dtype=np.float32) / 16000)
-    features = extract(np.stack([low, low + high]), config)
-    np.testing.assert_allclose(features[0], features[1], rtol=0, atol=1e-2)
-    everything = extract(np.stack([low, low + high]), FeatureConfig(kind=kind))
-    assert np.abs(everything[0] - everything[1]).max() > 1
+    high = np.sin(2 * np.pi * 5000 * np.arange(16000) / 16000).astype(np.float32)  # the middle of a bin: no leakage
+    waveforms = np.stack([low, low + high])
+    features = extract(waveforms, config)
+    np.testing.assert_allclose(features[0], features[1], rtol=0, atol=1e-3)
+    everything = extract(waveforms, FeatureConfig(kind=kind))
+    assert np.abs(everything[0] - everything[1]).max() > 0.5
 
 
 def test_mfcc_of_few_bands_has_no_more_coefficients_than_bands():
