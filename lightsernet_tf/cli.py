@@ -21,9 +21,6 @@ def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] |
     except OSError as error:  # a full disk, a folder that may not be written
         print(f"error: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
         status = 2
-    except OSError as error:
-        print(f"error: {error.filename or 'file system'}: {error.strerror or error}", file=sys.stderr)
-        status = 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         status = 130
