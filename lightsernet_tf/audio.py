@@ -8,7 +8,7 @@ core TensorFlow, tensorflow-io, or libsndfile (see wav_header.py).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from lightsernet_tf.errors import AudioError
 from lightsernet_tf.wav_header import Decoder, open_audio
 
 Decoded = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # [samples, channels], problem, rate in Hz
+_BLOCK_SAMPLES = 2**16
+_LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 1_000, 768_000  # a damaged header may say 1 Hz: resampled, that fills the memory
 
 
 def decode(paths: Sequence[Path], sample_rate_hz: int, min_samples: int = 1) -> tf.data.Dataset:
@@ -78,17 +80,21 @@ def _decode_file(path: tf.Tensor, sample_rate_hz: int, min_samples: int) -> tupl
     samples, problem, rate_hz = tf.switch_case(decoder, branches)
     waveform = tf.reduce_mean(tf.ensure_shape(samples, [None, None]), axis=-1)  # [samples]
     finite = tf.reduce_all(tf.math.is_finite(waveform))
+    plausible = (rate_hz >= _LOWEST_RATE_HZ) & (rate_hz <= _HIGHEST_RATE_HZ)
     waveform = tf.cond(
-        finite & (rate_hz != sample_rate_hz) & (tf.size(waveform) > 0),
+        finite & plausible & (rate_hz != sample_rate_hz) & (tf.size(waveform) > 0),
         lambda: tf.numpy_function(_resample, [waveform, rate_hz, sample_rate_hz], tf.float32, stateful=False),
         lambda: waveform,
     )
     count = tf.size(waveform)
-    too_short = tf.strings.format(
-        f"expected at least {min_samples} samples at {sample_rate_hz} Hz, received {{}}", count
-    )
-    problem = tf.where((problem == "") & ~finite, "expected finite samples, received NaN or infinity", problem)
-    problem = tf.where((problem == "") & (count < min_samples), too_short, problem)
+    rates = f"expected a sample rate of {_LOWEST_RATE_HZ} to {_HIGHEST_RATE_HZ} Hz, received {{}}"
+    lengths = f"expected at least {min_samples} samples at {sample_rate_hz} Hz, received {{}}"
+    for wrong, what in (
+        (~plausible, tf.strings.format(rates, rate_hz)),
+        (~finite, "expected finite samples, received NaN or infinity"),
+        (count < min_samples, tf.strings.format(lengths, count)),
+    ):
+        problem = tf.where((problem == "") & wrong, what, problem)
     waveform = waveform[: tf.where(problem == "", count, 0)]
     return tf.ensure_shape(waveform, [None]), tf.ensure_shape(problem, [])
 
@@ -150,7 +156,7 @@ def _soundfile(path: bytes | np.ndarray) -> tuple[np.ndarray, bytes, np.int32]:
     try:
         # By descriptor: libsndfile then goes by the content and not by the name's ending.
         with _as_path(path).open("rb") as file, soundfile.SoundFile(file.fileno(), closefd=False) as audio:
-            samples = audio.read(dtype="float32", always_2d=True)
+            samples = np.concatenate([np.zeros((0, audio.channels), np.float32), *_blocks(audio)])
             promised = audio.frames if audio.format in ("FLAC", "WAV", "WAVEX") else len(samples)
             rate_hz = audio.samplerate
     except (OSError, soundfile.LibsndfileError) as error:
@@ -160,6 +166,12 @@ def _soundfile(path: bytes | np.ndarray) -> tuple[np.ndarray, bytes, np.int32]:
         problem = f"expected the {promised} samples that its header promises, received {len(samples)}"
         return nothing, problem.encode(), np.int32(rate_hz)
     return samples, b"", np.int32(rate_hz)
+
+
+def _blocks(audio: soundfile.SoundFile) -> Iterator[np.ndarray]:
+    # Block by block: a damaged header may promise more than any memory holds.
+    while len(block := audio.read(_BLOCK_SAMPLES, dtype="float32", always_2d=True)):
+        yield block
 
 
 def _resample(waveform: np.ndarray, from_hz: np.int32, to_hz: np.int32) -> np.ndarray:

@@ -11,7 +11,7 @@ from lightsernet_tf.errors import InputError
 
 
 def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> NoReturn:
-    """Call ``main`` with the command line and leave with its exit status; 2 for input and file errors, 130 for Ctrl-C."""
+    """Call ``main`` with the command line and exit with its status: 2 for input and file errors, 130 for Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         status = main(sys.argv[1:] if arguments is None else arguments)

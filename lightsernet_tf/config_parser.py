@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import difflib
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,7 +38,11 @@ _QUOTE_HINT = " (YAML reads no, yes, on, off and numbers as something else than 
 def config_parser(command: str, description: str, epilog: str = "") -> jsonargparse.ArgumentParser:
     """Return a parser with ``--config FILE`` and an option for every key of ``Config``."""
     parser = jsonargparse.ArgumentParser(
-        prog=f"python -m lightsernet_tf.{command}", description=description, epilog=epilog, exit_on_error=False
+        prog=f"python -m lightsernet_tf.{command}",
+        description=description,
+        epilog=epilog,
+        exit_on_error=False,
+        allow_abbrev=False,
     )
     parser.add_argument("--config", type=str, metavar="FILE", help="YAML file of settings; options override it")
     parser.add_class_arguments(Config, None)
@@ -61,12 +66,12 @@ def parse_config(
     ConfigError
         If a key does not exist or a value does not fit; the message names it.
     """
-    namespace = _parsed(parser, arguments, demo_config().to_dict())
+    namespace = _parsed(parser, arguments, _checked(parser, demo_config().to_dict()))
     if namespace.config is not None:
         file = Path(namespace.config)
-        namespace = _parsed(parser, arguments, read_settings(file), source=f"{file}: ")
+        namespace = _parsed(parser, arguments, _checked(parser, read_settings(file), f"{file}: "))
     elif namespace.corpus.name != "demo":
-        namespace = _parsed(parser, arguments, Config().to_dict())
+        namespace = _parsed(parser, arguments, _checked(parser, Config().to_dict()))
     return _instantiate(parser, namespace), namespace
 
 
@@ -78,8 +83,8 @@ def load_config(path: Path) -> Config:
     ConfigError
         If the file is not there or not YAML, a key does not exist, or a value does not fit.
     """
-    parser = config_parser("train", "")
-    namespace = _parsed(parser, (), read_settings(path), source=f"{path}: ")
+    parser = _file_parser()
+    namespace = _checked(parser, read_settings(path), f"{path}: ")
     try:
         return _instantiate(parser, namespace)
     except ConfigError as error:
@@ -153,13 +158,21 @@ def _check_key(key: Any, value: Any, section: Any, path: Path, prefix: str) -> N
         raise ConfigError(f"{path}: {prefix}{key}: expected a value. Received: nothing")
 
 
-def _parsed(
-    parser: jsonargparse.ArgumentParser, arguments: Sequence[str], settings: dict[str, Any], source: str = ""
-) -> jsonargparse.Namespace:
+@functools.cache
+def _file_parser() -> jsonargparse.ArgumentParser:
+    return config_parser("train", "")  # takes longer to build than to use, and a folder may hold hundreds of runs
+
+
+def _checked(parser: jsonargparse.ArgumentParser, settings: dict[str, Any], source: str = "") -> jsonargparse.Namespace:
     try:
-        defaults = parser.parse_object(settings, defaults=True)
+        return parser.parse_object(settings, defaults=True)
     except argparse.ArgumentError as error:
         raise ConfigError(source + _readable(error)) from error
+
+
+def _parsed(
+    parser: jsonargparse.ArgumentParser, arguments: Sequence[str], defaults: jsonargparse.Namespace
+) -> jsonargparse.Namespace:
     try:
         return parser.parse_args(list(arguments), namespace=defaults)
     except argparse.ArgumentError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,9 +12,9 @@ from typing import Any
 import joblib
 
 from lightsernet_tf.config import Config
-from lightsernet_tf.config_parser import config_yaml
-from lightsernet_tf.errors import RunError
-from lightsernet_tf.evaluation import evaluate_run, experiment_facts
+from lightsernet_tf.config_parser import config_yaml, load_config
+from lightsernet_tf.errors import ConfigError, RunError
+from lightsernet_tf.evaluation import evaluate_run, experiment_facts, same_fold
 from lightsernet_tf.experiment import Experiment, prepare
 from lightsernet_tf.figures import draw_confusion
 from lightsernet_tf.files import write_csv, write_json, write_text
@@ -41,6 +40,7 @@ class CrossValidation:
     """The pooled test data of all folds, judged; and where the report is."""
 
     path: Path
+    notes: list[str]
     scores: Scores
     intervals: dict[str, tuple[float, float]]
     speakers: GroupScores
@@ -52,6 +52,7 @@ class CrossValidation:
         return "\n".join(
             [
                 f"{self.path}: {self.scores.utterances} test utterances of {len(self.speakers.groups)} speakers",
+                *(f"  {note}" for note in self.notes),
                 *(
                     f"  {name:11} {interval(getattr(self.scores, key), self.intervals[key])}"
                     for key, name in (
@@ -83,18 +84,21 @@ def cross_validate(config: Config, *, jobs: int = 1) -> CrossValidation:
     Raises
     ------
     RunError
-        If the folder holds a cross-validation with other settings.
+        If the folder holds a cross-validation with other settings, or the corpus has changed since.
     """
     experiment = prepare(config)
     path = Path(config.runs_dir).expanduser() / (config.run_name or cross_validation_name(config))
     _claim(path, config)
     fold_configs = [replace(config, split=replace(config.split, fold=n)) for n in range(len(experiment.folds))]
     paths = [path / fold.name for fold in experiment.folds]
+    for fold_path in paths:
+        if (fold_path / "run.json").exists():
+            same_fold(Run.open(fold_path), experiment)
     if jobs == 1:
         for fold_config, fold_path in zip(fold_configs, paths, strict=True):
             run_fold(fold_config, fold_path, replace(experiment, config=fold_config))
     else:
-        threads = max(1, (os.cpu_count() or 1) // jobs)
+        threads = max(1, joblib.cpu_count() // jobs)
         joblib.Parallel(n_jobs=jobs)(
             joblib.delayed(_run_fold_alone)(fold_config, fold_path, threads)
             for fold_config, fold_path in zip(fold_configs, paths, strict=True)
@@ -132,15 +136,19 @@ def pool(path: Path, experiment: Experiment) -> CrossValidation:
     scores = score_predictions(true, predicted, labels)
     intervals = bootstrap_intervals(true, predicted, labels, seed=experiment.config.train.seed)
     speakers = scores_by_group(true, predicted, [row["speaker"] for row in predictions], labels)
+    notes = experiment.notes(*experiment.folds)
+    repeated = len(predictions) - len({row["utterance"] for row in predictions})
+    if repeated:
+        notes.append(f"test data overlaps: {repeated} of the {len(predictions)} predictions are of an utterance again")
     title = f"{experiment.corpus.name}, {experiment.config.split.protocol}"
-    draw_confusion(scores, path / "confusion.png", title, runs[0].notes)
+    draw_confusion(scores, path / "confusion.png", title, notes)
     write_csv(path / "predictions.csv", predictions)
-    write_text(path / "report.md", _report(experiment, runs, predictions, scores, intervals, speakers))
+    write_text(path / "report.md", _report(experiment, runs, notes, predictions, scores, intervals, speakers))
     write_json(
         path / "scores.json",
-        {"notes": runs[0].notes, "pooled": scores.to_dict(), "intervals": intervals, "speakers": speakers.to_dict()},
+        {"notes": notes, "pooled": scores.to_dict(), "intervals": intervals, "speakers": speakers.to_dict()},
     )
-    return CrossValidation(path, scores, intervals, speakers, path / "report.md")
+    return CrossValidation(path, notes, scores, intervals, speakers, path / "report.md")
 
 
 def cross_validation_name(config: Config) -> str:
@@ -149,14 +157,25 @@ def cross_validation_name(config: Config) -> str:
 
 
 def _claim(path: Path, config: Config) -> None:
-    text = config_yaml(replace(config, split=replace(config.split, fold=0)))
+    if (path / "run.json").exists():
+        raise RunError(f"{path}: expected the folder of a cross-validation. Received: a run; choose another --run_name")
     settings = path / "config.yaml"
-    if settings.exists() and settings.read_text(encoding="utf-8") != text:
-        raise RunError(
-            f"{path}: expected no folder, or one of these settings. Received: a cross-validation with other settings "
-            f"(compare {settings}); choose another --run_name"
-        )
-    write_text(settings, text)
+    if settings.exists():
+        try:
+            found = load_config(settings)
+        except ConfigError as error:
+            raise RunError(str(error)) from error
+        if _what_is_trained(found) != _what_is_trained(config):
+            raise RunError(
+                f"{path}: expected no folder, or one of these settings. Received: a cross-validation with other "
+                f"settings (compare {settings}); choose another --run_name"
+            )
+    write_text(settings, config_yaml(replace(config, split=replace(config.split, fold=0))))
+
+
+def _what_is_trained(config: Config) -> Config:
+    """Return the settings without the fold and without where things lie, which may be moved."""
+    return replace(config, split=replace(config.split, fold=0), runs_dir="", run_name=None, cache_dir=None)
 
 
 def _run_fold_alone(config: Config, path: Path, threads: int) -> None:
@@ -165,7 +184,8 @@ def _run_fold_alone(config: Config, path: Path, threads: int) -> None:
     if tf.config.threading.get_intra_op_parallelism_threads() != threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
-    logging.basicConfig(level=logging.INFO, format=f"{path.name}: %(message)s")
+    # A process trains one fold after the other, and each has its own name before its lines.
+    logging.basicConfig(level=logging.INFO, format=f"{path.name}: %(message)s", force=True)
     run_fold(config, path)
 
 
@@ -173,14 +193,22 @@ def _test_predictions(run: Run) -> list[dict[str, str]]:
     path = run.report_dir(run.resolve_epoch("best")) / "predictions.csv"
     try:
         with path.open(newline="", encoding="utf-8") as stream:
-            return [{"fold": run.path.name, **row} for row in csv.DictReader(stream) if row["part"] == "test"]
-    except (OSError, KeyError) as error:
+            rows = [{"fold": run.path.name, **row} for row in csv.DictReader(stream) if row["part"] == "test"]
+        tested = [row["utterance"] for row in rows if {row["true"], row["predicted"]} <= set(run.labels)]
+    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
         raise RunError(f"{path}: expected the predictions of a judged run. Received: {error}") from error
+    if tested != run.split["test"]["utterances"]:
+        raise RunError(
+            f"{path}: expected a prediction for each of the {len(run.split['test']['utterances'])} test utterances. "
+            f"Received: {len(tested)}, or others"
+        )
+    return rows
 
 
 def _report(
     experiment: Experiment,
     runs: list[Run],
+    notes: list[str],
     predictions: list[dict[str, str]],
     scores: Scores,
     intervals: dict[str, tuple[float, float]],
@@ -191,10 +219,6 @@ def _report(
         [_fold_row(run, predictions, experiment.labels) for run in runs],
         "lllrrrr",
     )
-    notes = list(runs[0].notes)
-    repeated = len(predictions) - len({row["utterance"] for row in predictions})
-    if repeated:
-        notes.append(f"test data overlaps: {repeated} of the {len(predictions)} predictions are of an utterance again")
     return report(
         f"Light-SERNet on {experiment.corpus.name}: cross-validation",
         notes=notes,

@@ -16,6 +16,7 @@ from lightsernet_tf.experiment import Experiment, prepare
 from lightsernet_tf.figures import draw_confusion, draw_curves, draw_sweep
 from lightsernet_tf.files import write_csv, write_json, write_text
 from lightsernet_tf.judging import Predictor, keras_predictor, predict_utterances
+from lightsernet_tf.losses import make_loss
 from lightsernet_tf.metrics import bootstrap_intervals
 from lightsernet_tf.reports import (
     figure,
@@ -76,7 +77,8 @@ class Evaluation:
             lines.append(
                 f"  {part:10} UA {interval(judged.scores.ua, judged.intervals['ua'])}  "
                 f"WA {percent(judged.scores.wa)}  macro F1 {percent(judged.scores.macro_f1)}  "
-                f"({judged.scores.utterances} utterances)"
+                f"({judged.scores.utterances} utterances"
+                + (f", none of {', '.join(judged.scores.absent)})" if judged.scores.absent else ")")
             )
         lines += [
             f"Report:   {self.report_path}",
@@ -104,7 +106,8 @@ def evaluate_run(run: Run, epoch: str = "best", experiment: Experiment | None = 
     RunError
         If the epoch is not kept, its weights are damaged, or the corpus has changed since.
     """
-    experiment, fold = _same_data(run, experiment)
+    experiment = experiment or prepare(run.config)
+    fold = same_fold(run, experiment)
     sweep = sweep_epochs(run, experiment, fold) if epoch == "all" else None
     number = choose_epoch(sweep, run.config.train.choose_by) if sweep else run.resolve_epoch(epoch)
     network = build_network(experiment)
@@ -114,7 +117,7 @@ def evaluate_run(run: Run, epoch: str = "best", experiment: Experiment | None = 
         part: judge(predict, experiment, positions, seed=run.config.train.seed)
         for part, positions in fold.parts().items()
     }
-    by_hand = epoch.isdigit()
+    by_hand = epoch.isdecimal()
     path = _write_report(run, experiment, fold, number, parts, sweep, by_hand=by_hand)
     return Evaluation(run, number, parts, path)
 
@@ -131,11 +134,14 @@ def sweep_epochs(run: Run, experiment: Experiment, fold: Fold) -> list[HistoryRo
     """Judge every kept epoch on validation data; one row each, with the limits of UA's 95 % interval."""
     network = build_network(experiment)
     predict = keras_predictor(network)
+    # The loss that was trained, as in the history, so that both choose the same epoch.
+    loss = make_loss(run.config.train.loss, run.config.train.gamma)
     rows: list[HistoryRow] = []
     for epoch in run.kept_epochs():
         load_weights(network, run.weights_path(epoch))
         judged = judge(predict, experiment, fold.validation, seed=run.config.train.seed)
-        row = {f"val_{name}": getattr(judged.scores, name) for name in ("loss", "wa", "ua", "macro_f1", "weighted_f1")}
+        row = {f"val_{name}": getattr(judged.scores, name) for name in ("wa", "ua", "macro_f1", "weighted_f1")}
+        row["val_loss"] = float(loss(judged.true, judged.probabilities.astype(np.float32)))
         low, high = judged.intervals["ua"]
         rows.append({"epoch": epoch, **row, "val_ua_low": low, "val_ua_high": high})
     if not rows:
@@ -143,14 +149,21 @@ def sweep_epochs(run: Run, experiment: Experiment, fold: Fold) -> list[HistoryRo
     return rows
 
 
-def _same_data(run: Run, experiment: Experiment | None) -> tuple[Experiment, Fold]:
-    experiment = experiment or prepare(run.config)
+def same_fold(run: Run, experiment: Experiment) -> Fold:
+    """Return the fold that a run was trained on.
+
+    Raises
+    ------
+    RunError
+        If the corpus has changed since.
+    """
     fold = choose_fold(experiment.folds, run.config.split)
-    if describe_split(experiment, fold) != run.split:
+    if describe_split(experiment, fold) != run.split or experiment.labels != run.labels:
         raise RunError(
-            f"{run.path}: expected the corpus that the run was trained on. Received: other files or contents"
+            f"{run.path}: expected the corpus that the run was trained on. Received: other files, contents or labels "
+            f"(compare {run.path / 'split.json'})"
         )
-    return experiment, fold
+    return fold
 
 
 def _write_report(
@@ -165,7 +178,8 @@ def _write_report(
 ) -> Path:
     folder = run.report_dir(epoch)
     history = run.history()
-    draw_curves(history, epoch, folder / "curves.png", run.notes)
+    chosen = run.resolve_epoch("best")  # what pictures and diagnosis call so, whichever epoch is judged
+    draw_curves(history, chosen, folder / "curves.png", run.notes)
     for part, judged in parts.items():
         draw_confusion(judged.scores, folder / f"confusion_{part}.png", f"{run.path.name}, {part}", run.notes)
     sections = [
@@ -192,11 +206,11 @@ def _write_report(
             **experiment_facts(experiment),
             "fold": fold.name,
             **{f"{part} speakers": experiment.speakers(positions) for part, positions in fold.parts().items()},
-            "epoch judged": f"{epoch} of {len(history)}",
+            "epoch judged": f"{epoch} of {len(history)}" + (", named by hand" if by_hand else ""),
         },
         sections=sections,
-        skipped=[f"{path}: {reason}" for path, reason in run.about["left_out"]],
-        diagnosis=diagnose(history, epoch, parts["validation"].scores, parts["test"].scores),
+        skipped=[f"{path}: {reason}" for path, reason in experiment.left_out],
+        diagnosis=diagnose(history, chosen, parts["validation"].scores, parts["test"].scores),
     )
     write_predictions(folder / "predictions.csv", experiment, parts)
     write_text(folder / "report.md", text)
@@ -212,7 +226,7 @@ def experiment_facts(experiment: Experiment) -> dict[str, Any]:
     config = experiment.config
     train = config.train
     return {
-        "corpus": f"{experiment.corpus.name}, {len(experiment.corpus.utterances)} utterances",
+        "corpus": f"{experiment.corpus.name}, {experiment.num_used} utterances",
         "labels": experiment.labels,
         "protocol": f"{config.split.protocol}, split seed {config.split.seed}",
         "features": f"{config.features.kind} {list(experiment.store.input_shape)}, {config.audio.duration_seconds:g} s",

@@ -13,11 +13,10 @@ from lightsernet_tf.augment import changes_waveforms
 from lightsernet_tf.config import Config
 from lightsernet_tf.corpora import load_corpus
 from lightsernet_tf.corpora.base import Corpus
+from lightsernet_tf.corpora.demo import NOTICE
 from lightsernet_tf.feature_store import FeatureStore, open_feature_store
 from lightsernet_tf.leaks import check_leaks, first_of_identical
 from lightsernet_tf.splits import OPTIMISTIC_NOTE, Fold, check_classes, make_folds
-
-SYNTHETIC_NOTE = "synthetic: the demo corpus is generated, its figures say nothing about people"
 
 _logger = logging.getLogger(__name__)
 
@@ -54,30 +53,38 @@ class Experiment:
         """Return the labels in the order of the network's outputs."""
         return self.corpus.labels
 
+    @property
+    def num_used(self) -> int:
+        """Return the number of utterances that are neither unreadable nor dropped."""
+        return len({position for fold in self.folds for part in fold.parts().values() for position in part})
+
     def speakers(self, positions: Sequence[int]) -> list[str]:
         """Return the speakers of some utterances, sorted."""
         return sorted({self.corpus.utterances[position].speaker for position in positions})
 
     def names(self, positions: Sequence[int]) -> list[str]:
-        """Return the utterances' paths, relative to the corpus's folder where they lie in it."""
-        root = Path(self.config.corpus.data_dir).expanduser() if self.config.corpus.data_dir else None
+        """Return the utterances' paths, relative to the corpus's folder or its CSV file's where they lie in it."""
+        if not self.config.corpus.data_dir:
+            return [self.corpus.utterances[position].path.name for position in positions]
+        root = Path(self.config.corpus.data_dir).expanduser()
+        if root.is_file():
+            root = root.parent
         paths = [self.corpus.utterances[position].path for position in positions]
-        return [
-            path.relative_to(root).as_posix() if root and path.is_relative_to(root) else path.name for path in paths
-        ]
+        return [(path.relative_to(root) if path.is_relative_to(root) else path).as_posix() for path in paths]
 
-    def notes(self, fold: Fold) -> list[str]:
-        """Return what every artefact of this fold has to say about its figures."""
+    def notes(self, *folds: Fold) -> list[str]:
+        """Return what every artefact of these folds has to say about its figures."""
         notes = []
         if self.config.split.protocol == "published":
             notes.append(OPTIMISTIC_NOTE)
         if self.config.corpus.name == "demo":
-            notes.append(SYNTHETIC_NOTE)
-        known = sorted(set(self.speakers(fold.test)) & set(self.speakers(fold.train)))
+            notes.append(NOTICE)
+        tested = {speaker for fold in folds for speaker in self.speakers(fold.test)}
+        known = {name for fold in folds for name in set(self.speakers(fold.test)) & set(self.speakers(fold.train))}
         if known:
             notes.append(
-                f"speaker-dependent: {len(known)} of the {len(self.speakers(fold.test))} test speakers are also in the "
-                "training data; expect less for new speakers"
+                f"speaker-dependent: {len(known)} of the {len(tested)} test speakers are also in the training data; "
+                "expect less for new speakers"
             )
         return notes
 
@@ -116,12 +123,10 @@ def prepare(config: Config) -> Experiment:
     for fold in make_folds(chosen, config.split):
         fold = _renumbered(fold, usable)
         check_leaks(fold, corpus.utterances, store.content, protocol=config.split.protocol)
+        check_classes(fold, corpus.utterances, corpus.labels)
         folds.append(fold)
     class_ids = np.array([corpus.labels.index(utterance.label) for utterance in corpus.utterances])
-    experiment = Experiment(config, corpus, store, class_ids, tuple(folds), tuple(left_out))
-    for fold in folds:
-        check_classes(fold, corpus.utterances, corpus.labels)
-    return experiment
+    return Experiment(config, corpus, store, class_ids, tuple(folds), tuple(left_out))
 
 
 def _renumbered(fold: Fold, positions: Sequence[int]) -> Fold:

@@ -39,7 +39,7 @@ def predict_utterances(
     Returns
     -------
     np.ndarray
-        float32 [utterances, classes], in the order of ``positions``.
+        float [utterances, classes], in the order of ``positions``.
     """
     rows = store.segments_of(positions)
     batches = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))

@@ -15,7 +15,6 @@ from lightsernet_tf.scores import FIGURES, GroupScores, Scores
 
 Intervals = Mapping[str, tuple[float, float]]
 FIGURE_NAMES = {"wa": "WA", "ua": "UA", "macro_f1": "macro F1", "weighted_f1": "weighted F1"}
-OPTIMISTIC = "optimistic: the epoch was chosen on the test data"
 HOW_TO_READ = (
     "WA is the share of utterances that are right, UA the mean of the class recalls; brackets hold 95 % intervals "
     "(percentile bootstrap over utterances). They tell of other utterances, not of other speakers."
@@ -38,7 +37,7 @@ def report(
     title
         First line.
     notes
-        What a reader must know before any figure, e.g. `OPTIMISTIC` or that the corpus is synthetic.
+        What a reader must know before any figure, e.g. that they are optimistic or that the corpus is synthetic.
     facts
         Corpus, protocol, fold, speakers, seed, chosen epoch and the like, by name; values that are sequences are
         joined with commas.

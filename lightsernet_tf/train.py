@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,8 +22,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = config_parser("train", "Train Light-SERNet on one fold of a corpus.", _EPILOG)
     parser.add_argument("--resume", type=str, metavar="RUN", help="go on with a stopped run; takes no other option")
     config, options = parse_config(parser, arguments)
-    if options.resume is not None and len(arguments) > 2:
-        raise ConfigError(f"--resume: expected no other option, the run has its settings. Received: {arguments}")
+    if options.resume is not None and (others := _beside_resume(arguments)):
+        raise ConfigError(f"--resume: expected no other option, the run has its settings. Received: {' '.join(others)}")
 
     from lightsernet_tf.evaluation import evaluate_run
     from lightsernet_tf.training import resume, train
@@ -31,6 +32,12 @@ def main(arguments: Sequence[str]) -> int:
     evaluation = evaluate_run(run, "best")
     print(evaluation.summary())
     return 0
+
+
+def _beside_resume(arguments: Sequence[str]) -> list[str]:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--resume")
+    return parser.parse_known_args(arguments)[1]
 
 
 if __name__ == "__main__":

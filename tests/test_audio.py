@@ -154,6 +154,12 @@ def damage(path):
     path.write_bytes(contents)
 
 
+def promise_too_much(path):
+    contents = bytearray(path.read_bytes())
+    contents[22:26] = b"\xff\xff\xff\xff"  # the lower bits of FLAC's number of samples
+    path.write_bytes(contents)
+
+
 @pytest.mark.parametrize(
     ("spoil", "ending", "message"),
     [
@@ -165,6 +171,7 @@ def damage(path):
         (lambda path: path.write_bytes(b"RIFF\0\0\0\0WAVE"), "wav", "expected a WAV header with fmt and data"),
         (cut_short, "wav", "expected 16000 bytes of samples by its header, received 15000"),
         (cut_short, "flac", "expected"),
+        (promise_too_much, "flac", "expected"),
         (damage, "flac", "expected"),
         (damage, "mp3", "expected"),
     ],
@@ -188,6 +195,14 @@ def test_samples_that_are_no_numbers_are_a_problem(tmp_path, value, encoding, ra
     samples[77] = value
     soundfile.write(path, samples, rate_hz, subtype=encoding)
     assert problem_of(path) == "expected finite samples, received NaN or infinity"
+
+
+@pytest.mark.parametrize("rate_hz", [1, 999, 800_000])
+@pytest.mark.parametrize("encoding", ["PCM_16", "PCM_32"])
+def test_a_rate_that_cannot_be_meant_is_a_problem(tmp_path, rate_hz, encoding):
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, speech_like(), rate_hz, subtype=encoding)
+    assert problem_of(path) == f"expected a sample rate of 1000 to 768000 Hz, received {rate_hz}"
 
 
 @pytest.mark.parametrize(("samples", "encoding"), [(0, "PCM_16"), (0, "DOUBLE"), (1023, "PCM_16"), (1023, "PCM_24")])

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from lightsernet_tf.reports import (
-    OPTIMISTIC,
     figure,
     groups_section,
     interval,
@@ -15,6 +14,7 @@ from lightsernet_tf.reports import (
     sweep_section,
 )
 from lightsernet_tf.scores import score, score_predictions, scores_by_group
+from lightsernet_tf.splits import OPTIMISTIC_NOTE
 
 LABELS = ("anger", "fear", "sadness")
 
@@ -127,13 +127,21 @@ def test_a_sweep_names_the_chosen_epoch_and_what_the_last_would_have_given():
 def test_a_report_begins_with_its_notes_and_ends_with_the_diagnosis(scores):
     text = report(
         "A run",
-        notes=[OPTIMISTIC],
+        notes=[OPTIMISTIC_NOTE],
         facts={"speakers of the test data": ["03", "08"], "seed": 42},
         sections=[scores_section("Test", scores), figure("curves", "curves.png")],
         skipped=["a b.wav: an empty file"],
         diagnosis=["Nothing stands out."],
     )
-    order = ["# A run", f"> **{OPTIMISTIC}**", "03, 08", "## Test", "curves.png", "## Skipped files (1)", "a b.wav"]
+    order = [
+        "# A run",
+        f"> **{OPTIMISTIC_NOTE}**",
+        "03, 08",
+        "## Test",
+        "curves.png",
+        "## Skipped files (1)",
+        "a b.wav",
+    ]
     places = [text.index(part) for part in [*order, "## Diagnosis", "- Nothing stands out."]]
     assert places == sorted(places)
     assert text.endswith("- Nothing stands out.\n")

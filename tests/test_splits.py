@@ -1,14 +1,17 @@
 import itertools
 from collections import Counter
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut, ShuffleSplit
 
-from lightsernet_tf.config import Protocol, SplitConfig
-from lightsernet_tf.corpora.base import Utterance
+from lightsernet_tf.config import Config, CorpusConfig, Protocol, SplitConfig
+from lightsernet_tf.corpora.base import Corpus, Utterance
 from lightsernet_tf.errors import ConfigError, CorpusError
+from lightsernet_tf.experiment import Experiment
+from lightsernet_tf.feature_store import FeatureStore
 from lightsernet_tf.splits import Fold, check_classes, choose_fold, make_folds
 
 PROTOCOLS: tuple[Protocol, ...] = (
@@ -37,9 +40,7 @@ def speakers_of(utterances, positions):
 
 
 def with_split(utterances, splits):
-    return [
-        Utterance(one.path, one.label, one.speaker, split) for one, split in zip(utterances, splits, strict=True)
-    ]
+    return [Utterance(one.path, one.label, one.speaker, split) for one, split in zip(utterances, splits, strict=True)]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -129,9 +130,7 @@ def test_fold_names_are_names_of_different_folders():
 def test_group_k_fold_tests_as_scikit_learn_does():
     utterances = corpus("abcdefg")
     groups = [one.speaker for one in utterances]
-    expected = [
-        tuple(test) for _, test in GroupKFold(3, shuffle=True, random_state=7).split(groups, groups=groups)
-    ]
+    expected = [tuple(test) for _, test in GroupKFold(3, shuffle=True, random_state=7).split(groups, groups=groups)]
     folds = make_folds(utterances, SplitConfig(protocol="group_k_fold", folds=3, seed=7))
     assert [fold.test for fold in folds] == expected
     tested = Counter(name for fold in folds for name in speakers_of(utterances, fold.test))
@@ -167,9 +166,7 @@ def test_stratified_hold_out_names_the_class_that_is_too_small(lone, key):
 def test_random_hold_outs_are_scikit_learns_shuffles(protocol):
     utterances = corpus()
     folds = make_folds(utterances, SplitConfig(protocol=protocol, seed=5))
-    expected = [
-        tuple(sorted(test)) for _, test in ShuffleSplit(10, test_size=0.2, random_state=5).split(utterances)
-    ]
+    expected = [tuple(sorted(test)) for _, test in ShuffleSplit(10, test_size=0.2, random_state=5).split(utterances)]
     assert [fold.test for fold in folds] == expected
     assert {len(fold.test) for fold in folds} == {len(utterances) // 5}
     assert len(set(expected)) == 10
@@ -224,14 +221,16 @@ def test_manifest_needs_training_and_test_rows(only, missing):
 
 @pytest.mark.parametrize("protocol", [*PROTOCOLS, "manifest"])
 def test_a_corpus_without_utterances_is_refused(protocol):
-    with pytest.raises(CorpusError, match="expected utterances. Received: none"):
+    with pytest.raises(CorpusError, match=r"expected utterances\. Received: none"):
         make_folds([], SplitConfig(protocol=protocol))
 
 
 def test_choose_fold_counts_from_zero():
     folds = make_folds(corpus(), SplitConfig(protocol="leave_one_speaker_out"))
     assert choose_fold(folds, SplitConfig(fold=5)).name == "speaker_f"
-    with pytest.raises(ConfigError, match=r"split\.fold: expected 0 to 5 under leave_one_speaker_out\. Received: fold=6"):
+    with pytest.raises(
+        ConfigError, match=r"split\.fold: expected 0 to 5 under leave_one_speaker_out\. Received: fold=6"
+    ):
         choose_fold(folds, SplitConfig(protocol="leave_one_speaker_out", fold=6))
 
 
@@ -258,3 +257,23 @@ def test_check_classes_refuses_an_empty_part(part):
     parts = {"train": tuple(range(len(utterances))), "validation": (0,), "test": (0,)} | {part: ()}
     with pytest.raises(CorpusError, match=r"x: expected at least one (training|validation|test) utterance"):
         check_classes(Fold("x", **parts), utterances, LABELS)
+
+
+@pytest.mark.parametrize("protocol", ["published", "random_hold_outs", "stratified_hold_out"])
+def test_published_alone_is_called_optimistic(protocol):
+    utterances = corpus()
+    config = Config(corpus=CorpusConfig(name="emodb", data_dir="wav"), split=SplitConfig(protocol=protocol))
+    folds = tuple(make_folds(utterances, config.split))
+    store = cast(FeatureStore, None)  # notes are made of the corpus and the fold alone
+    experiment = Experiment(config, Corpus("emodb", tuple(utterances), LABELS), store, np.zeros(0), folds, ())
+    notes = experiment.notes(folds[0])
+    assert ("optimistic: the epoch was chosen on the test data" in notes) == (protocol == "published")
+    assert any(note.startswith("speaker-dependent: 6 of the 6 test speakers") for note in notes)
+
+
+def test_the_seed_chooses_who_of_the_manifests_training_rows_validates():
+    utterances = corpus("a", 20)
+    utterances = with_split(utterances, ["test" if n % 2 else "train" for n in range(70)])
+    folds = [make_folds(utterances, SplitConfig(protocol="manifest", seed=seed))[0] for seed in (0, 0, 1, 2)]
+    assert folds[0] == folds[1]
+    assert len({fold.validation for fold in folds}) == 3

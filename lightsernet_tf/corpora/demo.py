@@ -29,7 +29,7 @@ from lightsernet_tf.corpora.synthesis import synthesize
 from lightsernet_tf.errors import CorpusError
 
 LABELS = ("positive", "neutral", "negative")
-NOTICE = "The demo corpus is synthetic: figures on it show that the software works and say nothing about people."
+NOTICE = "synthetic: figures on the demo corpus show that the software works and say nothing about people"
 VERSION = "1"  # of the content: another synthesis, seed or plan is another version
 SEED = 2022
 UTTERANCES = 240
@@ -181,7 +181,7 @@ def make(folder: Path) -> None:
     OSError
         The folder cannot be made or written; nothing half-made is left.
     """
-    _logger.info("Making the demo corpus in %s. %s", folder, NOTICE)
+    _logger.info("Making the demo corpus in %s (%s)", folder, NOTICE)
     folder.parent.mkdir(parents=True, exist_ok=True)
     workshop = Path(tempfile.mkdtemp(prefix=".demo_corpus-", dir=folder if folder.exists() else folder.parent))
     try:
