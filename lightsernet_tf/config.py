@@ -7,7 +7,6 @@ errors.
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -240,11 +239,11 @@ class SplitConfig:
 
     def __post_init__(self) -> None:
         _require(self, "split", "fold", self.fold >= 0, "0 or more")
-        _require(self, "split", "folds", self.folds >= 2, "at least 2")
+        _require(self, "split", "folds", 2 <= self.folds <= 1000, "at least 2 and at most 1000")
         _require(self, "split", "validation_speakers", self.validation_speakers >= 1, "at least 1")
         _require(self, "split", "validation_fraction", 0 < self.validation_fraction < 1, "more than 0 and less than 1")
         _require(self, "split", "test_fraction", 0 < self.test_fraction < 1, "more than 0 and less than 1")
-        _require(self, "split", "seed", self.seed >= 0, "0 or more")
+        _require(self, "split", "seed", 0 <= self.seed < 2**31, "0 or more and less than 2**31")
 
 
 @dataclass(frozen=True)
@@ -379,8 +378,9 @@ class Config:
         for section in dataclasses.fields(self):
             values = getattr(self, section.name)
             for key in dataclasses.fields(values) if dataclasses.is_dataclass(values) else ():
-                finite = not isinstance(getattr(values, key.name), float) or math.isfinite(getattr(values, key.name))
-                _require(values, section.name, key.name, finite, "a finite number")
+                value = getattr(values, key.name)
+                usual = not isinstance(value, (int, float)) or abs(value) < 2**31  # more would overflow in TensorFlow
+                _require(values, section.name, key.name, usual, "a finite number of less than 2**31")
         frame_seconds = self.features.frame_length_samples / self.features.sample_rate_hz
         _require(
             self.audio,

@@ -66,6 +66,11 @@ def parse_config(
     ConfigError
         If a key does not exist or a value does not fit; the message names it.
     """
+    files = [argument for argument in arguments if argument.split("=")[0] == "--config"]
+    if len(files) > 1:
+        raise ConfigError(
+            f"--config: expected one file; it may build on another by its key extends. Received: {len(files)} of them"
+        )
     namespace = _parsed(parser, arguments, _checked(parser, demo_config().to_dict()))
     if namespace.config is not None:
         file = Path(namespace.config)
@@ -167,7 +172,7 @@ def _checked(parser: jsonargparse.ArgumentParser, settings: dict[str, Any], sour
     try:
         return parser.parse_object(settings, defaults=True)
     except argparse.ArgumentError as error:
-        raise ConfigError(source + _readable(error)) from error
+        raise ConfigError(source + readable(error)) from error
 
 
 def _parsed(
@@ -176,7 +181,7 @@ def _parsed(
     try:
         return parser.parse_args(list(arguments), namespace=defaults)
     except argparse.ArgumentError as error:
-        raise ConfigError(_readable(error) + _similar_option(parser, error)) from error
+        raise ConfigError(readable(error) + _similar_option(parser, error)) from error
 
 
 def _similar_option(parser: jsonargparse.ArgumentParser, error: argparse.ArgumentError) -> str:
@@ -192,9 +197,13 @@ def _instantiate(parser: jsonargparse.ArgumentParser, namespace: jsonargparse.Na
     return Config(**{name: instances[name] for name in names})
 
 
-def _readable(error: Exception) -> str:
+def readable(error: argparse.ArgumentError) -> str:
+    """Return what jsonargparse says of a value as other errors say it: the key, what was expected and what came."""
     text = " ".join(str(error).split())
     text = re.sub(r"<class '(\w+)'>", r"\1", text).replace("typing.", "")
+    section = re.match(r"Parser key \"(\w+)\": Unable to load config '(.*?)' - ", text)
+    if section:
+        return f"{section[1]}: expected keys and values, or one of them as --{section[1]}.KEY. Received: {section[2]}"
     found = re.match(r'Parser key "([\w.]+)": Expected an? (.*?)\. Got value: (.*)', text) or re.match(
         r'Parser key "([\w.]+)": Does not validate .*?Subtypes: \[(.*?)\].*Given value: (.*)', text
     )

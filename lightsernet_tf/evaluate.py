@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightsernet_tf.cli import run_command
+from lightsernet_tf.cli import CommandParser, run_command
 
 _EPILOG = """examples:
   python -m lightsernet_tf.evaluate runs/NAME
@@ -16,7 +16,7 @@ _EPILOG = """examples:
 
 def main(arguments: Sequence[str]) -> int:
     """Parse, judge, print."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m lightsernet_tf.evaluate",
         description="Judge a run on its training, validation and test data, apart, and write a report with pictures.",
         epilog=_EPILOG,

@@ -14,6 +14,7 @@ from lightsernet_tf.config import Config
 from lightsernet_tf.corpora import load_corpus
 from lightsernet_tf.corpora.base import Corpus
 from lightsernet_tf.corpora.demo import NOTICE
+from lightsernet_tf.errors import CorpusError
 from lightsernet_tf.feature_store import FeatureStore, open_feature_store
 from lightsernet_tf.leaks import check_leaks, first_of_identical
 from lightsernet_tf.splits import OPTIMISTIC_NOTE, Fold, check_classes, make_folds
@@ -99,6 +100,8 @@ def prepare(config: Config) -> Experiment:
         ``make_folds``.
     """
     corpus = load_corpus(config.corpus)
+    if len(corpus.labels) < 2:
+        raise CorpusError(f"corpus.labels: expected at least 2 classes. Received: only {', '.join(corpus.labels)}")
     store = open_feature_store(
         [utterance.path for utterance in corpus.utterances],
         config.audio,

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 
 from lightsernet_tf.audio import load_waveform, normalize
 from lightsernet_tf.config import FeatureConfig, FeatureKind
+from lightsernet_tf.config_parser import readable
 from lightsernet_tf.errors import ConfigError
 from lightsernet_tf.features import extract, mel_centres_hz
 from lightsernet_tf.files import written_beside
@@ -151,7 +152,7 @@ def main(arguments: Sequence[str], description: str) -> int:
         parsed = parser.parse_args(list(arguments))
         config = parser.instantiate(parsed).features
     except argparse.ArgumentError as error:
-        raise ConfigError(" ".join(str(error).split())) from error
+        raise ConfigError(readable(error)) from error
     path = Path(parsed.png)
     if path.suffix.lower() != ".png":
         raise ConfigError(f"--png: expected a name that ends in .png. Received: {path}")

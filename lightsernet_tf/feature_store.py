@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +28,7 @@ from lightsernet_tf.audio import decode, prepare, window_samples
 from lightsernet_tf.cache_entry import CHUNK_BYTES, is_whole, read_array, read_record, write_entry
 from lightsernet_tf.config import AudioConfig, FeatureConfig
 from lightsernet_tf.errors import AudioError, ConfigError
-from lightsernet_tf.features import extract
+from lightsernet_tf.features import extract, feature_shape
 
 logger = logging.getLogger(__name__)
 
@@ -122,6 +123,7 @@ def open_feature_store(
     """
     if not paths:
         raise AudioError("expected at least one audio file. Received: none")
+    feature_shape(window_samples(audio, features.sample_rate_hz), features)  # in a pipeline its error would not be ours
     folder = platformdirs.user_cache_path("lightsernet_tf") / "features" if cache_dir is None else Path(cache_dir)
     files = [_file_digest(path) for path in paths]
     decoding = {"audio": dataclasses.asdict(audio), "sample_rate_hz": features.sample_rate_hz}
@@ -213,7 +215,8 @@ def _build(path: Path, rows: tf.data.Dataset, kind: str, num_files: int) -> None
 
     record = {"segments": segments, "content": content, "problems": problems}
     try:
-        write_entry(path, tuple(rows.element_spec[0].shape[1:]), batches(), record)
+        with closing(batches()) as values:  # so that the bar ends before an error is told
+            write_entry(path, tuple(rows.element_spec[0].shape[1:]), values, record)
     except OSError as error:
         raise ConfigError(
             f"cache_dir: expected a folder with room for the {kind}; nothing half-written is left there. "

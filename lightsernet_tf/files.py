@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,8 @@ def written_beside(path: Path) -> Iterator[Path]:
         Whatever the file system says, e.g. ``errno.ENOSPC`` where the disk is full.
     """
     path = Path(path)
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{PARTIAL_PREFIX}{os.getpid()}-{path.name}")
     try:

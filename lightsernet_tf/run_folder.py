@@ -75,7 +75,13 @@ class Run:
         run = cls(Path(path).expanduser())
         if (run.path / "run.json").exists():
             raise RunError(f"{run.path}: expected a new folder. Received: one with a run; --resume continues it")
-        run.path.mkdir(parents=True, exist_ok=True)
+        try:
+            run.path.mkdir(parents=True, exist_ok=True)
+        except (OSError, ValueError) as error:  # ValueError: a name that no file system takes
+            raise RunError(
+                f"{run.path}: expected a folder that can be made (runs_dir, run_name). "
+                f"Received: {getattr(error, 'strerror', error)}"
+            ) from error
         write_text(run.path / "config.yaml", config_yaml(config))
         write_json(run.path / "split.json", split)
         write_json(run.path / "run.json", {"format": RUN_FORMAT, **about, "versions": versions()})
@@ -187,7 +193,7 @@ class Run:
         path = self.path / name
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise RunError(f"{self.path}: expected a run's folder. Received: no {name} in it") from error
         except (OSError, ValueError) as error:
             raise RunError(f"{path}: expected JSON. Received: {error}") from error

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightsernet_tf.cli import run_command
+from lightsernet_tf.cli import CommandParser, run_command
 
 _EPILOG = """examples:
   python -m lightsernet_tf.runs runs
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str]) -> int:
     """Parse, collect, print."""
     from lightsernet_tf.run_table import SORT_KEYS, collect_runs, markdown_runs, sort_runs, terminal_table
 
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m lightsernet_tf.runs",
         description="List all runs in and below a folder, the folds of cross-validations among them: settings, chosen "
         "epoch, validation and test figures. A dash stands for what was not judged yet.",

@@ -26,11 +26,15 @@ def main(arguments: Sequence[str]) -> int:
         raise ConfigError(f"--resume: expected no other option, the run has its settings. Received: {' '.join(others)}")
 
     from lightsernet_tf.evaluation import evaluate_run
+    from lightsernet_tf.experiment import prepare
+    from lightsernet_tf.run_folder import Run
     from lightsernet_tf.training import resume, train
 
-    run = train(config) if options.resume is None else resume(Path(options.resume))
-    evaluation = evaluate_run(run, "best")
-    print(evaluation.summary())
+    if options.resume is not None:
+        config = Run.open(Path(options.resume)).config
+    experiment = prepare(config)
+    run = train(config, experiment) if options.resume is None else resume(Path(options.resume), experiment)
+    print(evaluate_run(run, "best", experiment).summary())
     return 0
 
 

@@ -47,6 +47,7 @@ def train(config: Config, experiment: Experiment | None = None, run_path: Path |
     """
     experiment = experiment or prepare(config)
     fold = choose_fold(experiment.folds, config.split)
+    _class_weights(experiment, fold)  # whatever is wrong with them, before there is a folder
     network = build_network(experiment)
     if config.train.initial_weights is not None:
         load_weights(network, initial_weights_path(config.train.initial_weights))
@@ -135,7 +136,7 @@ def _fit(run: Run, experiment: Experiment, fold: Fold, network: keras.Model, *, 
     optimizer = keras.optimizers.Adam(config.train.learning_rate)
     optimizer.build(network.trainable_variables)
     history: list[HistoryRow] = []
-    if resumed and run.state_path.exists():
+    if resumed and (run.state_path.exists() or run.history()):
         history = load_state(run.state_path, network, optimizer)
         run.write_history(history)
     first_epoch = len(history)

@@ -40,7 +40,9 @@ def test_the_scheduled_rate_is_set_and_told(model):
 def test_a_loss_that_is_no_number_names_epoch_and_rate(model, loss):
     callback = learning_rate(model, TrainConfig(learning_rate=0.5, schedule="constant"))
     callback.on_epoch_begin(4)
-    message = rf"train\.learning_rate: expected a finite loss\. Received: loss={loss} in epoch 5 with learning_rate=0\.5"
+    message = (
+        rf"train\.learning_rate: expected a finite loss\. Received: loss={loss} in epoch 5 with learning_rate=0\.5"
+    )
     with pytest.raises(RunError, match=message):
         callback.on_epoch_end(4, {"loss": loss})
 

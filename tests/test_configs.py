@@ -113,5 +113,8 @@ def test_an_experiment_changes_what_its_name_says(kind, change):
 
 
 def test_no_experiment_of_three_classes_is_missing_or_unknown():
-    names = {"base", *(kind + change for kind in ("mfcc", "spectrogram") for change in ("", *(f"_{c}" for c in CHANGES)))}
+    names = {
+        "base",
+        *(kind + change for kind in ("mfcc", "spectrogram") for change in ("", *(f"_{c}" for c in CHANGES))),
+    }
     assert {Path(name).stem for name in FILES if name.startswith("three_class/")} == names

@@ -14,7 +14,7 @@ from sklearn import metrics
 from lightsernet_tf import evaluation
 from lightsernet_tf.config import Config, CorpusConfig, SplitConfig
 from lightsernet_tf.errors import RunError
-from lightsernet_tf.evaluation import evaluate_run, sweep_epochs
+from lightsernet_tf.evaluation import Evaluation, evaluate_run, sweep_epochs
 from lightsernet_tf.experiment import prepare
 from lightsernet_tf.run_folder import Run, choose_epoch
 from lightsernet_tf.splits import OPTIMISTIC_NOTE
@@ -24,9 +24,7 @@ PARTS = ("training", "validation", "test")
 
 
 def settings(config: Config, folder: Path, name: str, **changes) -> Config:
-    return replace(
-        config, runs_dir=str(folder), run_name=name, train=replace(config.train, **{"epochs": 2, **changes})
-    )
+    return replace(config, runs_dir=str(folder), run_name=name, train=replace(config.train, **{"epochs": 2, **changes}))
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +35,11 @@ def experiment(tiny_config):
 @pytest.fixture(scope="module")
 def trained(tiny_config, experiment, tmp_path_factory) -> Run:
     return train(settings(tiny_config, tmp_path_factory.mktemp("judged runs"), "run ü", epochs=4), experiment)
+
+
+@pytest.fixture(scope="module")
+def judged(trained, experiment) -> Evaluation:
+    return evaluate_run(trained, "best", experiment)
 
 
 @pytest.fixture
@@ -50,16 +53,15 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_the_figures_are_those_that_scikit_learn_makes_of_the_predictions(run, experiment):
-    judged = evaluate_run(run, "best", experiment)
+def test_the_figures_are_those_that_scikit_learn_makes_of_the_predictions(trained, judged):
     folder = judged.report_path.parent
     scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
     rows = read_csv(folder / "predictions.csv")
-    assert scores["epoch"] == judged.epoch == run.resolve_epoch("best")
-    labels = list(run.labels)
+    assert scores["epoch"] == judged.epoch == trained.resolve_epoch("best")
+    labels = list(trained.labels)
     for part in PARTS:
         mine = [row for row in rows if row["part"] == part]
-        assert [row["utterance"] for row in mine] == run.split[part]["utterances"]
+        assert [row["utterance"] for row in mine] == trained.split[part]["utterances"]
         assert [row["utterance"].split("/")[:2] for row in mine] == [[row["speaker"], row["true"]] for row in mine]
         true, predicted = [row["true"] for row in mine], [row["predicted"] for row in mine]
         probabilities = np.array([[float(row[f"p({label})"]) for label in labels] for row in mine])
@@ -78,16 +80,14 @@ def test_the_figures_are_those_that_scikit_learn_makes_of_the_predictions(run, e
         assert low <= figures["ua"] <= high
 
 
-def test_validation_figures_are_those_of_the_training(run, experiment):
-    judged = evaluate_run(run, "best", experiment)
-    row = run.history()[judged.epoch - 1]
+def test_validation_figures_are_those_of_the_training(trained, judged):
+    row = trained.history()[judged.epoch - 1]
     found = judged.parts["validation"].scores
     assert (row["val_ua"], row["val_wa"], row["val_macro_f1"]) == (found.ua, found.wa, found.macro_f1)
     assert row["val_loss"] == pytest.approx(found.loss, rel=1e-4)
 
 
-def test_the_report_keeps_the_parts_apart_and_shows_its_pictures(run, experiment):
-    judged = evaluate_run(run, "best", experiment)
+def test_the_report_keeps_the_parts_apart_and_shows_its_pictures(judged):
     text = judged.report_path.read_text(encoding="utf-8")
     for heading in ("## Figures", "## Test", "## Validation", "## Training", "## Over the epochs", "## Diagnosis"):
         assert text.count(f"\n{heading}\n") == 1
@@ -97,13 +97,12 @@ def test_the_report_keeps_the_parts_apart_and_shows_its_pictures(run, experiment
     assert "Änne" in text
     assert "36 utterances" in text
     assert OPTIMISTIC_NOTE not in text
+    assert "by hand" not in text
 
 
-def test_the_summary_names_files_that_exist(run, experiment):
-    judged = evaluate_run(run, "last", experiment)
-    assert judged.epoch == 4
+def test_the_summary_names_files_that_exist(trained, judged):
     lines = judged.summary().splitlines()
-    assert lines[0] == f"{run.path}, epoch 4 of 4"
+    assert lines[0] == f"{trained.path}, epoch {judged.epoch} of 4"
     for line in lines[-3:]:
         for name in line.split(": ", 1)[1].split(", "):
             assert Path(name.strip().removeprefix("tensorboard --logdir ")).exists()
@@ -142,10 +141,9 @@ def test_epochs_that_are_not_kept_are_not_swept(run, experiment):
     best = run.resolve_epoch("best")
     removed = 2 if best != 2 else 3
     run.weights_path(removed).unlink()
-    assert [row["epoch"] for row in sweep_epochs(run, experiment, experiment.folds[0])] == [
-        epoch for epoch in (1, 2, 3, 4) if epoch != removed
-    ]
-    assert evaluate_run(run, "all", experiment).epoch == best
+    rows = sweep_epochs(run, experiment, experiment.folds[0])
+    assert [row["epoch"] for row in rows] == [epoch for epoch in (1, 2, 3, 4) if epoch != removed]
+    assert choose_epoch(rows, "ua") == best
 
 
 def test_an_epoch_named_by_hand_is_not_called_chosen(run, experiment):
@@ -159,8 +157,6 @@ def test_an_epoch_named_by_hand_is_not_called_chosen(run, experiment):
     assert f"chosen epoch, {by_hand}" not in text
     scores = json.loads((judged.report_path.parent / "scores.json").read_text(encoding="utf-8"))
     assert "named by hand" in scores["notes"][0]
-    best_text = evaluate_run(run, "best", experiment).report_path.read_text(encoding="utf-8")
-    assert "by hand" not in best_text
 
 
 @pytest.fixture(scope="module")
@@ -205,31 +201,50 @@ def test_the_sweep_chooses_by_the_loss_that_was_trained(published):
     assert choose_epoch(rows, "loss") == published.resolve_epoch("best")
 
 
-def test_a_class_without_a_test_utterance_is_said_and_not_counted(tiny_config, tiny_corpus, tmp_path):
-    corpus = Path(shutil.copytree(tiny_corpus, tmp_path / "corpus"))
-    shutil.rmtree(corpus / "ben b" / "shrill")
-    config = replace(tiny_config, corpus=replace(tiny_config.corpus, data_dir=str(corpus)))
-    run = train(settings(config, tmp_path, "run", epochs=1))
-    assert run.split["test"]["speakers"] == ["ben b"]
-    judged = evaluate_run(run)
+def write_list(corpus: Path, path: Path, names: dict[str, str]) -> None:
+    """List the corpus, one speaker a part, without a shrill test utterance and with a file that cannot be read."""
+    speakers = sorted(folder.name for folder in corpus.iterdir())
+    part = dict(zip(speakers, ("train", "validation", "test"), strict=True))
+    (path.parent / "empty.wav").write_bytes(b"")
+    rows = ["path,label,speaker,split", "empty.wav,calm,nobody,train"]
+    for audio in sorted(corpus.rglob("*.wav")):
+        speaker, label = audio.parts[-3:-1]
+        if (part[speaker], label) != ("test", "shrill"):
+            rows.append(f"{audio},{names.get(label, label)},{speaker},{part[speaker]}")
+    path.write_text("\n".join(rows), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def listed(tiny_config, tiny_corpus, tmp_path_factory) -> Run:
+    folder = tmp_path_factory.mktemp("listed")
+    write_list(tiny_corpus, folder / "list.csv", {})
+    corpus = CorpusConfig(name="manifest", data_dir=str(folder / "list.csv"), on_error="skip")
+    config = replace(tiny_config, corpus=corpus, split=SplitConfig(protocol="manifest"))
+    return train(settings(config, folder, "run", epochs=1))
+
+
+def test_an_absent_class_and_a_skipped_file_are_said_and_not_counted(listed):
+    judged = evaluate_run(listed)
     rows = [row for row in read_csv(judged.report_path.parent / "predictions.csv") if row["part"] == "test"]
+    assert len(rows) == 8
     true, predicted = [row["true"] for row in rows], [row["predicted"] for row in rows]
     ua = metrics.recall_score(true, predicted, labels=["calm", "loud"], average="macro", zero_division=0)
     assert judged.parts["test"].scores.ua == pytest.approx(ua)
     text = judged.report_path.read_text(encoding="utf-8")
     assert "Without an utterance: shrill. UA and macro F1 are means over the 2 classes that are there." in text
     assert "(8 utterances, none of shrill)" in judged.summary()
-    assert run.history()[0]["val_ua"] == judged.parts["validation"].scores.ua
-
-
-def test_skipped_files_are_listed_in_the_report(tiny_config, tiny_corpus, tmp_path):
-    corpus = Path(shutil.copytree(tiny_corpus, tmp_path / "corpus"))
-    (corpus / "ben b" / "loud" / "empty.wav").write_bytes(b"")
-    config = replace(tiny_config, corpus=replace(tiny_config.corpus, data_dir=str(corpus), on_error="skip"))
-    text = evaluate_run(train(settings(config, tmp_path, "run", epochs=1))).report_path.read_text(encoding="utf-8")
     assert "## Skipped files (1)" in text
-    assert f"- {corpus / 'ben b' / 'loud' / 'empty.wav'}: " in text
-    assert "36 utterances" in text
+    assert f"- {listed.path.parent / 'empty.wav'}: " in text
+    assert "32 utterances" in text
+
+
+def test_renamed_labels_are_not_judged(listed, tiny_corpus):
+    path = listed.path.parent / "list.csv"
+    before = path.read_text(encoding="utf-8")
+    write_list(tiny_corpus, path, {"calm": "zzz"})
+    with pytest.raises(RunError, match="other files, contents or labels"):
+        evaluate_run(listed)
+    path.write_text(before, encoding="utf-8")
 
 
 def test_a_damaged_checkpoint_is_named_and_nothing_is_written(run, experiment):
@@ -269,19 +284,3 @@ def test_a_corpus_with_other_content_is_not_judged(tiny_config, tiny_corpus, tra
     config = replace(tiny_config, corpus=replace(tiny_config.corpus, data_dir=str(corpus)))
     with pytest.raises(RunError, match=r"run ü: expected the corpus that the run was trained on.*split\.json"):
         evaluate_run(trained, "best", prepare(config))
-
-
-def test_renamed_labels_are_not_judged(tiny_config, tiny_corpus, tmp_path):
-    def write(labels: dict[str, str]) -> None:
-        rows = [
-            f"{path},{labels.get(path.parent.name, path.parent.name)},{path.parts[-3]}"
-            for path in sorted(tiny_corpus.rglob("*.wav"))
-        ]
-        (tmp_path / "list.csv").write_text("\n".join(["path,label,speaker", *rows]), encoding="utf-8")
-
-    write({})
-    corpus = CorpusConfig(name="manifest", data_dir=str(tmp_path / "list.csv"))
-    run = train(settings(replace(tiny_config, corpus=corpus), tmp_path, "run", epochs=1))
-    write({"calm": "zzz"})
-    with pytest.raises(RunError, match="other files, contents or labels"):
-        evaluate_run(run)

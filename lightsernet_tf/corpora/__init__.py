@@ -61,7 +61,8 @@ def load_corpus(config: CorpusConfig) -> Corpus:
     if skipped:
         _logger.warning("%s: left out %d files, e.g. %s: %s", config.name, len(skipped), *skipped[0])
     if not utterances:
-        raise CorpusError(f"corpus.data_dir: no utterance of {config.name} could be read in {config.data_dir}")
+        reason = f"; {len(skipped)} files left out, e.g. {skipped[0].path}: {skipped[0].reason}" if skipped else ""
+        raise CorpusError(f"corpus.data_dir: no utterance of {config.name} could be read in {config.data_dir}{reason}")
     # As strings: the order of Path objects differs between Python versions.
     utterances.sort(key=lambda utterance: utterance.path.as_posix())
     kept, labels = choose_labels(utterances, config, reader.LABELS)

@@ -14,6 +14,7 @@ import jsonargparse
 
 from lightsernet_tf.cli import run_command
 from lightsernet_tf.config import CorpusConfig, CorpusName
+from lightsernet_tf.config_parser import readable
 from lightsernet_tf.corpora import load_corpus
 from lightsernet_tf.corpora.base import Corpus
 from lightsernet_tf.corpora.download import SOURCES, download
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings = parser.parse_args(list(arguments)).as_dict()
     except argparse.ArgumentError as error:
-        raise ConfigError(" ".join(str(error).split())) from error
+        raise ConfigError(readable(error)) from error
     if settings.pop("download"):
         if not settings["data_dir"]:
             raise ConfigError("--download: expected --data-dir, the folder to download to. Received: none")
