@@ -30,7 +30,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
     def _can_fuse(self, inputs: Any) -> bool:
         channels_last_image = len(inputs.shape) == 4 and self.axis in (-1, 3)
-        plain_form = self.scale and self.center and not self.synchronized and not self.renorm
+        # Keras for Python 3.10 has no renorm yet.
+        plain_form = self.scale and self.center and not (self.synchronized or getattr(self, "renorm", False))
         float32 = keras.backend.standardize_dtype(inputs.dtype) == "float32" == self.compute_dtype
         return keras.backend.backend() == "tensorflow" and channels_last_image and plain_form and float32
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lightsernet_tf.files import written_beside
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1 << 20
 CRC_BYTES = 8
@@ -81,7 +81,7 @@ def is_whole(path: Path) -> bool:
     except OSError:
         return False
     if not whole:
-        logger.warning("%s is damaged; it is computed again", path)
+        _logger.warning("%s is damaged; it is computed again", path)
     return whole
 
 

@@ -17,7 +17,7 @@ from lightsernet_tf.experiment import Experiment
 from lightsernet_tf.judging import keras_predictor, predict_utterances
 from lightsernet_tf.run_folder import HistoryRow
 from lightsernet_tf.schedules import learning_rate_at
-from lightsernet_tf.scores import score
+from lightsernet_tf.scores import FIGURES, score
 from lightsernet_tf.splits import Fold
 
 _logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Validation(keras.callbacks.Callback):
         true = self._experiment.class_ids[list(positions)]
         scores = score(true, probabilities, self._experiment.labels)
         logs["val_loss"] = float(self._loss(true, probabilities.astype(np.float32)))
-        for figure in ("wa", "ua", "macro_f1", "weighted_f1"):
+        for figure in FIGURES:
             logs[f"val_{figure}"] = getattr(scores, figure)
 
 

@@ -35,7 +35,9 @@ class EpochWeights(keras.callbacks.ModelCheckpoint):
         """Write the weights of the epoch that ended."""
         self.set_model(self._weights_only)
         with written_beside(self._run.weights_path(epoch + 1)) as beside:
-            self.filepath = str(beside)
+            # HDF5 crashes where the disk is full; a plain file, of more bytes than the weights, is an error instead.
+            beside.write_bytes(bytes(5 * self._weights_only.count_params()))
+            self.filepath = str(beside).replace("{", "{{").replace("}", "}}")
             super().on_epoch_end(epoch, logs)
 
 
@@ -56,9 +58,8 @@ class EpochState(keras.callbacks.Callback):
         self._history.append(row)
         self._run.write_history(self._history)
         config = self._run.config.train
-        for kept in self._run.kept_epochs():
-            if kept not in epochs_to_keep(self._history, config.keep, config.choose_by):
-                self._run.weights_path(kept).unlink()
+        for dropped in set(self._run.kept_epochs()) - epochs_to_keep(self._history, config.keep, config.choose_by):
+            self._run.weights_path(dropped).unlink()
 
 
 def epochs_to_keep(history: Sequence[HistoryRow], keep: str, choose_by: str) -> set[int]:

@@ -7,6 +7,7 @@ errors.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from lightsernet_tf.errors import ConfigError
 CorpusName = Literal["demo", "emodb", "ravdess", "iemocap", "crema_d", "savee", "tess", "casia", "folders", "manifest"]
 FeatureKind = Literal["mfcc", "log_mel_spectrogram", "spectrogram"]
 Schedule = Literal["published", "plateau", "constant", "cosine"]
+LossName = Literal["cross_entropy", "focal"]
+Balance = Literal["none", "class_weight", "oversample"]
 Protocol = Literal[
     "leave_one_speaker_out", "group_k_fold", "stratified_hold_out", "random_hold_outs", "manifest", "published"
 ]
@@ -303,9 +306,9 @@ class TrainConfig:
     batch_size: int = 32
     learning_rate: float = 1e-4
     schedule: Schedule = "published"
-    loss: Literal["cross_entropy", "focal"] = "cross_entropy"
+    loss: LossName = "cross_entropy"
     gamma: float = 2.0
-    balance: Literal["none", "class_weight", "oversample"] = "none"
+    balance: Balance = "none"
     class_weights: dict[str, float] = field(default_factory=dict)
     seed: int = 42
     keep: str = "all"
@@ -318,6 +321,8 @@ class TrainConfig:
 
         require("epochs", self.epochs >= 1, "at least 1")
         require("batch_size", self.batch_size >= 1, "at least 1")
+        for key in ("epochs", "batch_size"):  # a larger one overflows in TensorFlow
+            require(key, getattr(self, key) < 2**31, "less than 2**31")
         require("learning_rate", 0 < self.learning_rate <= 1, "more than 0 and at most 1")
         require("gamma", self.gamma >= 0, "0 or more")
         require("class_weights", _are_text(self.class_weights), _TEXT_KEYS)
@@ -378,9 +383,8 @@ class Config:
         for section in dataclasses.fields(self):
             values = getattr(self, section.name)
             for key in dataclasses.fields(values) if dataclasses.is_dataclass(values) else ():
-                value = getattr(values, key.name)
-                usual = not isinstance(value, (int, float)) or abs(value) < 2**31  # more would overflow in TensorFlow
-                _require(values, section.name, key.name, usual, "a finite number of less than 2**31")
+                finite = not isinstance(getattr(values, key.name), float) or math.isfinite(getattr(values, key.name))
+                _require(values, section.name, key.name, finite, "a finite number")
         frame_seconds = self.features.frame_length_samples / self.features.sample_rate_hz
         _require(
             self.audio,

@@ -14,12 +14,13 @@ import joblib
 from lightsernet_tf.config import Config
 from lightsernet_tf.config_parser import config_yaml, load_config
 from lightsernet_tf.errors import ConfigError, RunError
-from lightsernet_tf.evaluation import evaluate_run, experiment_facts, same_fold
+from lightsernet_tf.evaluation import evaluate_run, experiment_facts
 from lightsernet_tf.experiment import Experiment, prepare
 from lightsernet_tf.figures import draw_confusion
 from lightsernet_tf.files import write_csv, write_json, write_text
 from lightsernet_tf.metrics import bootstrap_intervals
 from lightsernet_tf.reports import (
+    FIGURE_NAMES,
     HOW_TO_READ,
     groups_section,
     interval,
@@ -30,7 +31,7 @@ from lightsernet_tf.reports import (
 )
 from lightsernet_tf.run_folder import Run, versions
 from lightsernet_tf.scores import GroupScores, Scores, score_predictions, scores_by_group
-from lightsernet_tf.training import resume, train
+from lightsernet_tf.training import resume, same_fold, train
 
 _logger = logging.getLogger(__name__)
 
@@ -55,12 +56,7 @@ class CrossValidation:
                 *(f"  {note}" for note in self.notes),
                 *(
                     f"  {name:11} {interval(getattr(self.scores, key), self.intervals[key])}"
-                    for key, name in (
-                        ("wa", "WA"),
-                        ("ua", "UA"),
-                        ("macro_f1", "macro F1"),
-                        ("weighted_f1", "weighted F1"),
-                    )
+                    for key, name in FIGURE_NAMES.items()
                 ),
                 f"  UA by speaker: {percent(spread.mean)} on average, {percent(spread.min)} to {percent(spread.max)}",
                 f"Report:   {self.report_path}",
@@ -94,15 +90,19 @@ def cross_validate(config: Config, *, jobs: int = 1) -> CrossValidation:
     for fold_path in paths:
         if (fold_path / "run.json").exists():
             same_fold(Run.open(fold_path), experiment)
-    if jobs == 1:
-        for fold_config, fold_path in zip(fold_configs, paths, strict=True):
-            run_fold(fold_config, fold_path, replace(experiment, config=fold_config))
-    else:
-        threads = max(1, joblib.cpu_count() // jobs)
-        joblib.Parallel(n_jobs=jobs)(
-            joblib.delayed(_run_fold_alone)(fold_config, fold_path, threads)
-            for fold_config, fold_path in zip(fold_configs, paths, strict=True)
-        )
+    try:
+        if jobs == 1:
+            for fold_config, fold_path in zip(fold_configs, paths, strict=True):
+                run_fold(fold_config, fold_path, experiment)
+        else:
+            threads = max(1, joblib.cpu_count() // jobs)
+            joblib.Parallel(n_jobs=jobs)(
+                joblib.delayed(_run_fold_alone)(fold_config, fold_path, threads)
+                for fold_config, fold_path in zip(fold_configs, paths, strict=True)
+            )
+    except KeyboardInterrupt:
+        _logger.warning("stopped; the same command goes on, and trains no finished fold of %s again", path)
+        raise
     return pool(path, experiment)
 
 
@@ -175,7 +175,9 @@ def _claim(path: Path, config: Config) -> None:
 
 def _what_is_trained(config: Config) -> Config:
     """Return the settings without the fold and without where things lie, which may be moved."""
-    return replace(config, split=replace(config.split, fold=0), runs_dir="", run_name=None, cache_dir=None)
+    corpus = replace(config.corpus, data_dir="moved")  # each fold checks its contents
+    split = replace(config.split, fold=0)
+    return replace(config, corpus=corpus, split=split, runs_dir="", run_name=None, cache_dir=None)
 
 
 def _run_fold_alone(config: Config, path: Path, threads: int) -> None:

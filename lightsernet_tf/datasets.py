@@ -7,20 +7,19 @@ epoch, in another process, sees the same batches to the bit.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from lightsernet_tf.augment import augment_waveform, changes_features, changes_waveforms, make_masks
-from lightsernet_tf.config import AugmentConfig, FeatureConfig
+from lightsernet_tf.config import AugmentConfig, Balance, FeatureConfig
 from lightsernet_tf.features import extract
 
 if TYPE_CHECKING:
     from lightsernet_tf.feature_store import FeatureStore
 
-Balance = Literal["none", "class_weight", "oversample"]
 Integers = NDArray[np.integer[Any]]
 
 

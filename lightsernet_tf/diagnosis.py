@@ -31,8 +31,10 @@ class Evidence:
 
     history: Sequence[Mapping[str, Any]]
     chosen_epoch: int
+    judged_epoch: int
     validation: Scores
-    test: Scores | None
+    test: Scores | None = None
+    validation_loss_standard_error: float | None = None
 
     def column(self, key: str) -> FloatArray:
         """Return a figure over the epochs, float [epochs]."""
@@ -48,7 +50,13 @@ class Evidence:
 
 
 def diagnose(
-    history: Sequence[Mapping[str, Any]], chosen_epoch: int, validation: Scores, test: Scores | None = None
+    history: Sequence[Mapping[str, Any]],
+    chosen_epoch: int,
+    validation: Scores,
+    test: Scores | None = None,
+    *,
+    judged_epoch: int | None = None,
+    validation_loss_standard_error: float | None = None,
 ) -> list[str]:
     """Return what stands out, one sentence or two each, and last how fine the validation data can tell.
 
@@ -58,11 +66,17 @@ def diagnose(
         One row per epoch, in order: ``epoch``, ``loss``, ``ua`` (training, measured with dropout on), ``val_loss``
         and ``val_ua``.
     chosen_epoch
-        The epoch that is judged.
+        The epoch that validation chose.
     validation, test
-        Its scores; none where there is no test data.
+        Scores of the judged epoch; none where there is no test data.
+    judged_epoch
+        The epoch that is judged; none: the chosen one.
+    validation_loss_standard_error
+        Standard error of ``val_loss`` of the judged epoch, as a mean over utterances. None: that of the scores' cross
+        entropy, where ``val_loss`` is cross entropy as well.
     """
-    evidence = Evidence(history, chosen_epoch, validation, test)
+    judged = chosen_epoch if judged_epoch is None else judged_epoch
+    evidence = Evidence(history, chosen_epoch, judged, validation, test, validation_loss_standard_error)
     found = [sentence for rule in RULES if (sentence := rule(evidence)) is not None]
     return [*(found or [NOTHING]), _resolution_sentence(validation)]
 
@@ -147,20 +161,27 @@ def ua_jitters(evidence: Evidence) -> str | None:
 
 def loss_jitters(evidence: Evidence) -> str | None:
     """Compare the jumps of the validation loss from epoch to epoch with its confidence interval."""
-    loss, error = evidence.validation.loss, evidence.validation.loss_standard_error
-    at_chosen = [float(row["val_loss"]) for row in evidence.history if int(row["epoch"]) == evidence.chosen_epoch]
-    if len(evidence.history) < FEWEST_EPOCHS or loss is None or error is None or not at_chosen:
-        return None
-    if not math.isclose(at_chosen[0], loss, rel_tol=0.1):  # a focal loss: the error of the cross entropy is not its own
+    error = evidence.validation_loss_standard_error
+    if error is None:
+        error = _cross_entropy_standard_error(evidence)
+    if len(evidence.history) < FEWEST_EPOCHS or error is None:
         return None
     jitter, resolution = TWO_SIDED_95 * epoch_to_epoch_spread(evidence.column("val_loss")), TWO_SIDED_95 * error
-    if jitter <= resolution:
+    if not jitter > resolution:
         return None
     return (
         f"The validation loss jitters by ±{jitter:.2f} from epoch to epoch, more than the ±{resolution:.2f} that its "
         f"{evidence.validation.utterances} utterances explain: the training itself is unsteady. Try a lower learning "
         "rate or a larger batch."
     )
+
+
+def _cross_entropy_standard_error(evidence: Evidence) -> float | None:
+    """Return the standard error of the judged cross entropy, or none where the history holds another loss (focal)."""
+    loss = evidence.validation.loss
+    in_history = [float(row["val_loss"]) for row in evidence.history if int(row["epoch"]) == evidence.judged_epoch]
+    same_loss = loss is not None and bool(in_history) and math.isclose(in_history[0], loss, rel_tol=0.1)
+    return evidence.validation.loss_standard_error if same_loss else None
 
 
 def few_validation_utterances(evidence: Evidence) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +29,9 @@ from lightsernet_tf.reports import (
     sweep_section,
 )
 from lightsernet_tf.run_folder import HistoryRow, Run, choose_epoch
-from lightsernet_tf.scores import Scores, score
-from lightsernet_tf.splits import Fold, choose_fold
-from lightsernet_tf.training import build_network, describe_split
+from lightsernet_tf.scores import FIGURES, Scores, score
+from lightsernet_tf.splits import Fold
+from lightsernet_tf.training import build_network, same_fold
 
 Intervals = dict[str, tuple[float, float]]
 
@@ -106,7 +107,7 @@ def evaluate_run(run: Run, epoch: str = "best", experiment: Experiment | None = 
     RunError
         If the epoch is not kept, its weights are damaged, or the corpus has changed since.
     """
-    experiment = experiment or prepare(run.config)
+    experiment = experiment.under(run.config) if experiment else prepare(run.config)
     fold = same_fold(run, experiment)
     sweep = sweep_epochs(run, experiment, fold) if epoch == "all" else None
     number = choose_epoch(sweep, run.config.train.choose_by) if sweep else run.resolve_epoch(epoch)
@@ -140,30 +141,13 @@ def sweep_epochs(run: Run, experiment: Experiment, fold: Fold) -> list[HistoryRo
     for epoch in run.kept_epochs():
         load_weights(network, run.weights_path(epoch))
         judged = judge(predict, experiment, fold.validation, seed=run.config.train.seed)
-        row = {f"val_{name}": getattr(judged.scores, name) for name in ("wa", "ua", "macro_f1", "weighted_f1")}
+        row = {f"val_{name}": getattr(judged.scores, name) for name in FIGURES}
         row["val_loss"] = float(loss(judged.true, judged.probabilities.astype(np.float32)))
         low, high = judged.intervals["ua"]
         rows.append({"epoch": epoch, **row, "val_ua_low": low, "val_ua_high": high})
     if not rows:
         raise RunError(f"{run.path}: expected at least one kept epoch. Received: none")
     return rows
-
-
-def same_fold(run: Run, experiment: Experiment) -> Fold:
-    """Return the fold that a run was trained on.
-
-    Raises
-    ------
-    RunError
-        If the corpus has changed since.
-    """
-    fold = choose_fold(experiment.folds, run.config.split)
-    if describe_split(experiment, fold) != run.split or experiment.labels != run.labels:
-        raise RunError(
-            f"{run.path}: expected the corpus that the run was trained on. Received: other files, contents or labels "
-            f"(compare {run.path / 'split.json'})"
-        )
-    return fold
 
 
 def _write_report(
@@ -178,17 +162,20 @@ def _write_report(
 ) -> Path:
     folder = run.report_dir(epoch)
     history = run.history()
+    notes = list(run.notes)
+    if by_hand:
+        notes.append(f"epoch {epoch} was named by hand: comparing epochs by their test figures would be optimistic")
     chosen = run.resolve_epoch("best")  # what pictures and diagnosis call so, whichever epoch is judged
-    draw_curves(history, chosen, folder / "curves.png", run.notes)
+    draw_curves(history, chosen, folder / "curves.png", notes)
     for part, judged in parts.items():
-        draw_confusion(judged.scores, folder / f"confusion_{part}.png", f"{run.path.name}, {part}", run.notes)
+        draw_confusion(judged.scores, folder / f"confusion_{part}.png", f"{run.path.name}, {part}", notes)
     sections = [
         summary_section(
             "Figures", {part: one.scores for part, one in parts.items()}, {p: one.intervals for p, one in parts.items()}
         )
     ]
     if sweep:
-        draw_sweep(sweep, epoch, folder / "sweep.png", run.notes)
+        draw_sweep(sweep, epoch, folder / "sweep.png", notes)
         sections.append(sweep_section("All kept epochs, on validation data", sweep, epoch, picture="sweep.png"))
     for part in ("test", "validation", "training"):
         judged = parts[part]
@@ -196,9 +183,6 @@ def _write_report(
             scores_section(part.capitalize(), judged.scores, judged.intervals, picture=f"confusion_{part}.png")
         )
     sections.append("## Over the epochs\n\n" + figure("Loss and UA over the epochs", "curves.png"))
-    notes = list(run.notes)
-    if by_hand:
-        notes.append(f"epoch {epoch} was named by hand: comparing epochs by their test figures would be optimistic")
     text = report(
         f"Light-SERNet on {experiment.corpus.name}: {run.path.name}",
         notes=notes,
@@ -206,13 +190,14 @@ def _write_report(
             **experiment_facts(experiment),
             "fold": fold.name,
             **{f"{part} speakers": experiment.speakers(positions) for part, positions in fold.parts().items()},
+            "versions": ", ".join(f"{name} {version}" for name, version in run.about["versions"].items()),
             "epoch judged": f"{epoch} of {len(history)}" + (", named by hand" if by_hand else ""),
         },
         sections=sections,
         skipped=[f"{path}: {reason}" for path, reason in experiment.left_out],
         diagnosis=diagnose(history, chosen, parts["validation"].scores, parts["test"].scores),
     )
-    write_predictions(folder / "predictions.csv", experiment, parts)
+    write_predictions(folder / "predictions.csv", experiment, parts, notes)
     write_text(folder / "report.md", text)
     write_json(
         folder / "scores.json",
@@ -225,22 +210,32 @@ def experiment_facts(experiment: Experiment) -> dict[str, Any]:
     """Return what is trained and how, by name, for a report."""
     config = experiment.config
     train = config.train
-    return {
+    features = f"{config.features.kind} {list(experiment.store.input_shape)}, {config.audio.duration_seconds:g} s"
+    if config.features.max_frequency_hz is not None:
+        features += f", up to {config.features.max_frequency_hz:g} Hz"
+    if config.audio.segments == "all":
+        features += ", all segments"
+    given = ", ".join(f"{label} {weight:g}" for label, weight in train.class_weights.items())
+    facts: dict[str, Any] = {
         "corpus": f"{experiment.corpus.name}, {experiment.num_used} utterances",
         "labels": experiment.labels,
         "protocol": f"{config.split.protocol}, split seed {config.split.seed}",
-        "features": f"{config.features.kind} {list(experiment.store.input_shape)}, {config.audio.duration_seconds:g} s",
+        "features": features,
         "loss": train.loss + (f", gamma {train.gamma:g}" if train.loss == "focal" else ""),
-        "balance": train.balance,
+        "balance": train.balance + (f": {given}" if given else ""),
         "training": f"{train.epochs} epochs, batch {train.batch_size}, learning rate {train.learning_rate:g} "
         f"({train.schedule}), dropout {config.model.dropout:g}, seed {train.seed}",
         "epoch chosen": f"by {train.choose_by} on "
         + ("the test data" if config.split.protocol == "published" else "validation data"),
     }
+    augmented = [f"{name} {value:g}" for name, value in dataclasses.asdict(config.augment).items() if value]
+    return facts | ({"augmentation": augmented} if augmented else {})
 
 
-def write_predictions(path: Path, experiment: Experiment, parts: dict[str, Judgement]) -> None:
-    """Write one line per utterance: part, file, speaker, true and predicted label, probability of every label."""
+def write_predictions(
+    path: Path, experiment: Experiment, parts: dict[str, Judgement], notes: Sequence[str] = ()
+) -> None:
+    """Write one line per utterance: part, file, speaker, true and predicted label, probability of each label, notes."""
     rows = []
     for part, judged in parts.items():
         names = experiment.names(judged.positions)
@@ -257,6 +252,7 @@ def write_predictions(path: Path, experiment: Experiment, parts: dict[str, Judge
                         f"p({label})": f"{value:.6f}"
                         for label, value in zip(experiment.labels, probabilities, strict=True)
                     },
+                    "note": "; ".join(notes),
                 }
             )
     write_csv(path, rows)

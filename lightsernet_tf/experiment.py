@@ -14,7 +14,7 @@ from lightsernet_tf.config import Config
 from lightsernet_tf.corpora import load_corpus
 from lightsernet_tf.corpora.base import Corpus
 from lightsernet_tf.corpora.demo import NOTICE
-from lightsernet_tf.errors import CorpusError
+from lightsernet_tf.errors import ConfigError, CorpusError
 from lightsernet_tf.feature_store import FeatureStore, open_feature_store
 from lightsernet_tf.leaks import check_leaks, first_of_identical
 from lightsernet_tf.splits import OPTIMISTIC_NOTE, Fold, check_classes, make_folds
@@ -53,6 +53,24 @@ class Experiment:
     def labels(self) -> tuple[str, ...]:
         """Return the labels in the order of the network's outputs."""
         return self.corpus.labels
+
+    def under(self, config: Config) -> Experiment:
+        """Return the same data under settings that differ in the model and its training alone, or in the fold.
+
+        Raises
+        ------
+        ConfigError
+            If they ask for other data.
+        """
+        for section in ("corpus", "audio", "features", "augment", "split"):
+            ours, theirs = getattr(self.config, section), getattr(config, section)
+            if section == "split":
+                theirs = replace(theirs, fold=ours.fold)
+            if section == "corpus":  # which may be written from another folder
+                theirs = replace(theirs, data_dir=ours.data_dir)
+            if ours != theirs:
+                raise ConfigError(f"{section}: expected what the data was prepared with, {ours}. Received: {theirs}")
+        return replace(self, config=replace(config, corpus=self.config.corpus))
 
     @property
     def num_used(self) -> int:
@@ -116,9 +134,9 @@ def prepare(config: Config) -> Experiment:
     if config.corpus.duplicates == "drop":
         usable, dropped = first_of_identical(store.content, usable)
         for position, first in dropped:
-            left_out.append(
-                (corpus.utterances[position].path, f"the same audio as {corpus.utterances[first].path.name}")
-            )
+            here, there = corpus.utterances[position], corpus.utterances[first]
+            labels = "" if here.label == there.label else f", though labelled {here.label} here and {there.label} there"
+            left_out.append((here.path, f"the same audio as {there.path}{labels}"))
     for path, reason in left_out:
         _logger.warning("left out: %s: %s", path, reason)
     chosen = [corpus.utterances[position] for position in usable]

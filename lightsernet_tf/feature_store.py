@@ -12,7 +12,7 @@ import dataclasses
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -204,7 +204,7 @@ def _build(path: Path, rows: tf.data.Dataset, kind: str, num_files: int) -> None
     content: list[str | None] = []
     problems: dict[int, str] = {}
 
-    def batches() -> Iterator[NDArray[np.float32]]:
+    def batches() -> Generator[NDArray[np.float32], None, None]:
         with tqdm(total=num_files, desc=kind, unit="file", mininterval=1.0) as progress:
             for values, lengths, digests, reasons in rows.as_numpy_iterator():
                 yield values

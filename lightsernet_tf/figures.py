@@ -66,7 +66,15 @@ def draw_confusion(scores: Scores, path: Path, title: str, notes: Sequence[str] 
     _save(picture, path, notes)
 
 
-def draw_curves(history: Rows, chosen_epoch: int, path: Path, notes: Sequence[str] = ()) -> None:
+def draw_curves(
+    history: Rows,
+    chosen_epoch: int,
+    path: Path,
+    notes: Sequence[str] = (),
+    *,
+    training_name: str = "training (with dropout)",
+    validation_name: str = "validation",
+) -> None:
     """Draw loss and UA of training and validation over the epochs, the chosen epoch marked.
 
     Parameters
@@ -77,13 +85,15 @@ def draw_curves(history: Rows, chosen_epoch: int, path: Path, notes: Sequence[st
         One of the epochs.
     path
         The PNG file, written whole or not at all.
+    training_name, validation_name
+        What the legend calls the data.
     """
     picture = Figure(figsize=(9.5, 3.8), layout="constrained")
     loss_axes, ua_axes = picture.subplots(1, 2)
     for axes, key, scale in ((loss_axes, "loss", 1), (ua_axes, "ua", 100)):
         epochs = _column(history, "epoch")
-        _line(axes, epochs, scale * _column(history, key), color=TRAINING, label="training (with dropout)")
-        _line(axes, epochs, scale * _column(history, f"val_{key}"), color=VALIDATION, label="validation")
+        _line(axes, epochs, scale * _column(history, key), color=TRAINING, label=training_name)
+        _line(axes, epochs, scale * _column(history, f"val_{key}"), color=VALIDATION, label=validation_name)
         _mark(axes, history, f"val_{key}", chosen_epoch, scale, "chosen")
         _over_epochs(axes, history)
     _loss_axis(loss_axes, "loss", history, ("loss", "val_loss"))
@@ -92,8 +102,10 @@ def draw_curves(history: Rows, chosen_epoch: int, path: Path, notes: Sequence[st
     _save(picture, path, notes)
 
 
-def draw_sweep(rows: Rows, chosen_epoch: int, path: Path, notes: Sequence[str] = ()) -> None:
-    """Draw validation UA, WA and loss of every kept epoch, the chosen and the last one marked.
+def draw_sweep(
+    rows: Rows, chosen_epoch: int, path: Path, notes: Sequence[str] = (), *, validation_name: str = "validation"
+) -> None:
+    """Draw UA, WA and loss of every kept epoch, the chosen and the last one marked.
 
     Parameters
     ----------
@@ -104,6 +116,8 @@ def draw_sweep(rows: Rows, chosen_epoch: int, path: Path, notes: Sequence[str] =
         One of the epochs.
     path
         The PNG file, written whole or not at all.
+    validation_name
+        What the legend calls the data.
     """
     picture = Figure(figsize=(8.5, 5.2), layout="constrained")
     share_axes, loss_axes = picture.subplots(2, 1, sharex=True, height_ratios=(2, 1))
@@ -121,9 +135,9 @@ def draw_sweep(rows: Rows, chosen_epoch: int, path: Path, notes: Sequence[str] =
     for axes in (share_axes, loss_axes):
         _over_epochs(axes, rows)
     share_axes.set_xlabel("")
-    _loss_axis(loss_axes, "validation loss", rows, ("val_loss",))
-    _percent_axis(share_axes, "validation (%)")
-    _legend(picture, share_axes)
+    _loss_axis(loss_axes, "loss", rows, ("val_loss",))
+    _percent_axis(share_axes, "WA and UA (%)")
+    _legend(picture, share_axes, title=validation_name)
     _save(picture, path, notes)
 
 
@@ -188,9 +202,9 @@ def _percent_axis(axes: Axes, name: str) -> None:
     axes.set_ylim(0, 101)
 
 
-def _legend(picture: Figure, axes: Axes) -> None:
+def _legend(picture: Figure, axes: Axes, title: str | None = None) -> None:
     lines, names = axes.get_legend_handles_labels()
-    picture.legend(lines, names, loc="outside upper center", frameon=False, ncols=len(names))
+    picture.legend(lines, names, loc="outside upper center", frameon=False, ncols=len(names), title=title)
 
 
 def _save(picture: Figure, path: Path, notes: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from matplotlib import font_manager
 from matplotlib.font_manager import FontProperties
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 AROUND_NAMES = string.ascii_letters + string.digits + "() %.,-_"  # counts and titles stand beside the names
 UNASSIGNED = "\u0378"  # no writing has this character: a font that shows it shows a box for everything
@@ -43,7 +43,7 @@ def _font_with(characters: frozenset[str]) -> FontProperties | None:
     for path in _installed_fonts():
         if not _lacking(path, characters) and _lacking(path, UNASSIGNED):
             return FontProperties(fname=str(path))
-    logger.warning(
+    _logger.warning(
         "no installed font shows %s of the class names: the pictures number the classes as the report's tables do "
         "(a font such as Noto Sans CJK, once installed, shows their names)",
         " ".join(sorted(lacking)),

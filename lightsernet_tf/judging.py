@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from lightsernet_tf.feature_store import FeatureStore
 from lightsernet_tf.scores import average_segments
@@ -14,10 +15,13 @@ Predictor = Callable[[np.ndarray], np.ndarray]  # features [batch, frames, bins,
 
 
 def keras_predictor(network: keras.Model) -> Predictor:
-    """Return the network as a function of a batch of features."""
-    # A model of its own, because Model.predict on the one that is being trained would reset its callbacks' state.
-    frozen = keras.Model(network.inputs, network.outputs)
-    return lambda batch: frozen.predict_on_batch(batch)
+    """Return the network, which may go on being trained, as a function of a batch of features."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, *network.input_shape[1:]], tf.float32)], autograph=False)
+    def predict(batch: tf.Tensor) -> tf.Tensor:
+        return network(batch, training=False)
+
+    return lambda batch: predict(tf.constant(batch)).numpy()
 
 
 def predict_utterances(

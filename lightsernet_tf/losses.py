@@ -6,15 +6,14 @@ What this module does not do: anything TensorFlow alone knows; the losses run on
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from lightsernet_tf.config import LossName
 from lightsernet_tf.errors import ConfigError, CorpusError
-
-LossName = Literal["cross_entropy", "focal"]
 
 
 @keras.saving.register_keras_serializable(package="lightsernet_tf")
@@ -115,6 +114,7 @@ def class_weights(
     if set(given) != set(range(len(labels))) or not all(weight > 0 for weight in given.values()):
         received = {labels[index] if 0 <= index < len(labels) else index: weight for index, weight in given.items()}
         raise ConfigError(
-            f"Expected a class weight of more than 0 for each of {', '.join(labels)}. Received: {received}"
+            f"train.class_weights: expected a weight of more than 0 for each of {', '.join(labels)}. "
+            f"Received: {received}"
         )
     return {index: float(given[index]) for index in range(len(labels))}

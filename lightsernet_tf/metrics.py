@@ -1,7 +1,7 @@
 """How good a network is: its scores, how far chance could have moved them, and UA while it trains.
 
-What only counts and divides is in `scores` and known here by the same names; this module adds what draws at random
-(NumPy) and what runs inside ``Model.fit`` (Keras).
+What only counts and divides is in `scores`; this module adds what draws at random (NumPy) and what runs inside
+``Model.fit`` (Keras).
 """
 
 from __future__ import annotations
@@ -14,31 +14,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
-from lightsernet_tf.scores import (
-    FIGURES,
-    GroupScores,
-    Scores,
-    Spread,
-    average_segments,
-    confusion_of,
-    figures_of,
-    score,
-    score_predictions,
-    scores_by_group,
-)
-
-__all__ = [
-    "FIGURES",
-    "GroupScores",
-    "Scores",
-    "Spread",
-    "UnweightedAccuracy",
-    "average_segments",
-    "bootstrap_intervals",
-    "score",
-    "score_predictions",
-    "scores_by_group",
-]
+from lightsernet_tf.scores import FIGURES, confusion_of, figures_of
 
 
 def bootstrap_intervals(

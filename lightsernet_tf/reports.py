@@ -44,7 +44,7 @@ def report(
     sections
         Markdown from `summary_section`, `scores_section`, `groups_section`, `sweep_section`, `figure`, in order.
     skipped
-        Files left out under ``on_error: skip``, one line each.
+        Files left out, one line each: what ``on_error: skip`` passed over and what ``duplicates: drop`` dropped.
     diagnosis
         Sentences of `diagnosis.diagnose`; they come last.
     """
@@ -54,7 +54,7 @@ def report(
         parts.append(markdown_table(("", ""), rows, "ll"))
     parts.extend(section.strip() for section in sections)
     if skipped:
-        parts.append(f"## Skipped files ({len(skipped)})\n\n{_bullets(skipped)}")
+        parts.append(f"## Files left out ({len(skipped)})\n\n{_bullets(skipped)}")
     if diagnosis:
         parts.append(f"## Diagnosis\n\n{_bullets(diagnosis)}")
     return "\n\n".join(parts) + "\n"
@@ -141,9 +141,15 @@ def groups_section(title: str, groups: GroupScores, *, of: str = "speaker", leve
 
 
 def sweep_section(
-    title: str, rows: Sequence[Mapping[str, Any]], chosen_epoch: int, *, picture: str | None = None, level: int = 2
+    title: str,
+    rows: Sequence[Mapping[str, Any]],
+    chosen_epoch: int,
+    *,
+    data: str = "validation",
+    picture: str | None = None,
+    level: int = 2,
 ) -> str:
-    """Say which of the kept epochs was chosen on validation data and what the last one would have given.
+    """Say which of the kept epochs was chosen and what the last one would have given.
 
     Parameters
     ----------
@@ -154,6 +160,8 @@ def sweep_section(
         ``val_ua_low`` and ``val_ua_high``.
     chosen_epoch
         One of the epochs.
+    data
+        What it was chosen on: ``validation``, or ``test`` under the published protocol.
     picture
         Path of the sweep's PNG, relative to the report.
     level
@@ -164,7 +172,7 @@ def sweep_section(
     lowest = min(rows, key=lambda row: row["val_loss"])
     change = 100 * (last["val_ua"] - chosen["val_ua"])
     sentence = (
-        f"Of {len(rows)} kept epochs, epoch {chosen_epoch} was chosen, with a validation UA of "
+        f"Of {len(rows)} kept epochs, epoch {chosen_epoch} was chosen, with a {data} UA of "
         f"{_with_limits(chosen)}. The last, epoch {last['epoch']}, would have given {_with_limits(last)} "
         f"({change:+.1f} points)."
     )
@@ -179,8 +187,8 @@ def sweep_section(
         )
         for what, row in (("chosen", chosen), ("last", last), ("lowest loss", lowest))
     ]
-    table = markdown_table(("", "epoch", "validation UA", "WA", "macro F1", "loss"), cells, "lrrrrr")
-    pictures = [figure("Validation figures of the kept epochs", picture)] if picture else []
+    table = markdown_table(("", "epoch", f"{data} UA", "WA", "macro F1", "loss"), cells, "lrrrrr")
+    pictures = [figure(f"{data.capitalize()} figures of the kept epochs", picture)] if picture else []
     return "\n\n".join([_heading(title, level), sentence, table, *pictures])
 
 

@@ -17,9 +17,8 @@ import importlib.metadata
 import json
 import math
 import platform
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from typing import Any
 from lightsernet_tf.config import Config
 from lightsernet_tf.config_parser import config_yaml, load_config
 from lightsernet_tf.errors import ConfigError, RunError
-from lightsernet_tf.files import write_csv, write_json, write_text
+from lightsernet_tf.files import PARTIAL_PREFIX, write_csv, write_json, write_text
 
 RUN_FORMAT = 1
 HISTORY_COLUMNS = (
@@ -44,6 +43,8 @@ HISTORY_COLUMNS = (
     "val_weighted_f1",
 )
 _PACKAGES = ("tensorflow", "tensorflow-io", "keras", "librosa", "scikit-learn", "numpy", "soundfile", "soxr")
+
+_UNSTARTED = ("config.yaml", "split.json", "state.npz")  # what a run that was killed before it began leaves
 
 HistoryRow = dict[str, float]
 
@@ -64,17 +65,22 @@ class Run:
         return run
 
     @classmethod
-    def create(cls, path: Path, config: Config, about: dict[str, Any], split: dict[str, Any]) -> Run:
-        """Make the folder of a new run; ``run.json``, which makes it one, comes last.
+    def create(cls, path: Path, config: Config, split: dict[str, Any]) -> Run:
+        """Make the folder of a new run; ``start`` makes it one.
 
         Raises
         ------
         RunError
-            If there already is a run in the folder.
+            If there already is something else in the folder.
         """
         run = cls(Path(path).expanduser())
         if (run.path / "run.json").exists():
             raise RunError(f"{run.path}: expected a new folder. Received: one with a run; --resume continues it")
+        for name in _names_in(run.path):
+            if name not in _UNSTARTED and not name.startswith(PARTIAL_PREFIX):
+                raise RunError(
+                    f"{run.path}: expected a new folder. Received: one with {name}; choose another --run_name"
+                )
         try:
             run.path.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:  # ValueError: a name that no file system takes
@@ -82,10 +88,13 @@ class Run:
                 f"{run.path}: expected a folder that can be made (runs_dir, run_name). "
                 f"Received: {getattr(error, 'strerror', error)}"
             ) from error
-        write_text(run.path / "config.yaml", config_yaml(config))
+        write_text(run.path / "config.yaml", config_yaml(_with_whole_paths(config)))
         write_json(run.path / "split.json", split)
-        write_json(run.path / "run.json", {"format": RUN_FORMAT, **about, "versions": versions()})
         return run
+
+    def start(self, about: dict[str, Any]) -> None:
+        """Write ``run.json``, which makes the folder a run; whatever resuming needs is there already."""
+        write_json(self.path / "run.json", {"format": RUN_FORMAT, **about, "versions": versions()})
 
     @cached_property
     def config(self) -> Config:
@@ -130,17 +139,16 @@ class Run:
         return self.path / "checkpoints" / f"epoch_{epoch:04d}.weights.h5"
 
     def kept_epochs(self) -> list[int]:
-        """Return the epochs whose weights are kept, in order."""
-        found = (re.fullmatch(r"epoch_(\d+)\.weights\.h5", path.name) for path in self.path.glob("checkpoints/*.h5"))
-        return sorted(int(match[1]) for match in found if match)
+        """Return the whole epochs whose weights are kept, in order; a kill may leave weights of one more."""
+        return [epoch for row in self.history() if self.weights_path(epoch := int(row["epoch"])).exists()]
 
     def history(self) -> list[HistoryRow]:
         """Return the figures of every whole epoch."""
         path = self.path / "epochs.csv"
         try:
             with path.open(newline="", encoding="utf-8") as stream:
-                rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]
-            return [{**{key: row[key] for key in HISTORY_COLUMNS}, "epoch": int(row["epoch"])} for row in rows]
+                rows = [{key: float(row[key]) for key in HISTORY_COLUMNS} for row in csv.DictReader(stream)]
+            return [{**row, "epoch": int(row["epoch"])} for row in rows]
         except FileNotFoundError:
             return []
         except KeyError as error:
@@ -149,8 +157,9 @@ class Run:
             raise RunError(f"{path}: expected a table of figures. Received: {error}") from error
 
     def write_history(self, history: Sequence[HistoryRow]) -> None:
-        """Write the figures of every whole epoch."""
-        write_csv(self.path / "epochs.csv", history, HISTORY_COLUMNS)
+        """Write the figures of every whole epoch, each with what the run has to say about its figures."""
+        note = "; ".join(self.notes)
+        write_csv(self.path / "epochs.csv", [{**row, "note": note} for row in history], (*HISTORY_COLUMNS, "note"))
 
     def report_dir(self, epoch: int) -> Path:
         """Return where the report of an epoch lies."""
@@ -221,6 +230,24 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def _names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def _with_whole_paths(config: Config) -> Config:
+    """Return settings that mean the same from whatever folder they are read."""
+
+    def whole(path: str | None) -> str | None:
+        return str(Path(path).expanduser().absolute()) if path else path
+
+    return replace(
+        config,
+        corpus=replace(config.corpus, data_dir=whole(config.corpus.data_dir)),
+        train=replace(config.train, initial_weights=whole(config.train.initial_weights)),
+        cache_dir=whole(config.cache_dir),
+    )
 
 
 def _ranges(numbers: Sequence[int]) -> str:

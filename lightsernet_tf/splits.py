@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -75,7 +77,9 @@ def leave_one_speaker_out(utterances: Sequence[Utterance], config: SplitConfig) 
     and each of them is missing from the training data.
     """
     speakers = sorted({utterance.speaker for utterance in utterances})
-    yield from _speaker_folds(utterances, [(f"speaker_{_file_name(name)}", {name}) for name in speakers], config)
+    yield from _speaker_folds(
+        utterances, [(f"speaker_{folder}", {name}) for name, folder in _folder_names(speakers).items()], config
+    )
 
 
 def group_k_fold(utterances: Sequence[Utterance], config: SplitConfig) -> Iterator[Fold]:
@@ -222,6 +226,20 @@ def _tuple(positions: np.ndarray) -> tuple[int, ...]:
     return tuple(sorted(int(position) for position in positions))
 
 
-def _file_name(speaker: str) -> str:
-    # One to one, so that two speakers never share a folder.
-    return re.sub(r'[%/\\:*?"<>|]', lambda found: f"%{ord(found[0]):02X}", speaker)
+def _folder_names(speakers: Sequence[str]) -> dict[str, str]:
+    # One to one, so that two speakers never share a folder. To macOS, names are the same that differ only in case or in
+    # how an accent is composed: of these, everything but small ASCII letters and digits is escaped.
+    names = {speaker: _escape(r'[%/\\:*?"<>|]', speaker) for speaker in speakers}
+    alike = Counter(_as_macos(name) for name in names.values())
+    return {
+        speaker: name if alike[_as_macos(name)] == 1 else _escape("[^a-z0-9 _.-]", speaker)
+        for speaker, name in names.items()
+    }
+
+
+def _as_macos(name: str) -> str:
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
+
+
+def _escape(characters: str, text: str) -> str:
+    return re.sub(characters, lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,7 +35,11 @@ def main(arguments: Sequence[str]) -> int:
         config = Run.open(Path(options.resume)).config
     experiment = prepare(config)
     run = train(config, experiment) if options.resume is None else resume(Path(options.resume), experiment)
-    print(evaluate_run(run, "best", experiment).summary())
+    try:
+        print(evaluate_run(run, "best", experiment).summary())
+    except KeyboardInterrupt:
+        print(f"trained, not judged: python -m lightsernet_tf.evaluate '{run.path}'", file=sys.stderr)
+        raise
     return 0
 
 

@@ -280,7 +280,7 @@ SETTINGS = {
     "train: {loss: hinge}": "train.loss: expected one of cross_entropy, focal. Received: hinge",
     "train: 3": "train: expected keys and values. Received: train=3",
     "train: {class_weights: {no: 2}}": "train.class_weights: expected text as keys (in YAML put quotes around no,",
-    "split: {seed: 99999999999}": "split.seed: expected 0 up to below 2**31. Received: seed=99999999999",
+    "split: {seed: 99999999999}": "split.seed: expected 0 or more and less than 2**31. Received: seed=99999999999",
     "corpus: {name: emo}": "corpus.name: expected one of demo, emodb, ravdess,",
     "corpus: {name: emodb}": "corpus.data_dir: expected the folder of emodb. Received: data_dir=None",
     "corpus: {labels: happy}": "corpus.labels: expected a list. Received: happy",
@@ -327,7 +327,7 @@ OPTIONS = {
     "--features.kind mel": "features.kind: expected one of mfcc, log_mel_spectrogram, spectrogram. Received: mel",
     "--config": "argument --config: expected one argument",
     "emodb": "unrecognized arguments: emodb",
-    "--train.batch_size 99999999999999999999": "train.batch_size: expected a finite number of less than 2**31.",
+    "--train.batch_size 99999999999999999999": "train.batch_size: expected less than 2**31.",
     "--audio.duration_seconds 0.01": "audio.duration_seconds: expected 0.1 to 600 seconds. Received: ",
 }
 

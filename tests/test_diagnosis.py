@@ -46,8 +46,8 @@ def history(**columns):
     return [dict(zip(good, values, strict=True)) for values in zip(*good.values(), strict=True)]
 
 
-def evidence(rows=None, chosen_epoch=50, validation=None, test=None):
-    return Evidence(rows or history(), chosen_epoch, validation or judged(), test)
+def evidence(rows=None, chosen_epoch=50, validation=None, test=None, judged_epoch=50, standard_error=None):
+    return Evidence(rows or history(), chosen_epoch, judged_epoch, validation or judged(), test, standard_error)
 
 
 def noise(size, seed=2):
@@ -161,6 +161,31 @@ def test_jitter_of_the_loss_is_held_against_its_interval():
     assert f"±{1.96 * validation.loss_standard_error:.2f} that its 900 utterances" in sentence
     unsteady[49] = validation.loss / 3  # a focal loss
     assert loss_jitters(evidence(history(val_loss=unsteady), validation=validation)) is None
+
+
+def test_jitter_of_a_focal_loss_is_held_against_the_error_given():
+    validation = judged(300)
+    focal = {"val_loss": validation.loss / 3 + noise(0.02)}
+    assert loss_jitters(evidence(history(**focal), validation=validation)) is None
+    assert loss_jitters(evidence(history(**focal), validation=validation, standard_error=0.05)) is None
+    sentence = loss_jitters(evidence(history(**focal), validation=validation, standard_error=0.005))
+    assert "more than the ±0.01 that its 900 utterances" in sentence
+    assert any(
+        "validation loss jitters" in one
+        for one in diagnose(history(**focal), 50, validation, validation_loss_standard_error=0.005)
+    )
+
+
+def test_the_scores_are_those_of_the_judged_epoch_and_the_advice_of_the_chosen_one():
+    validation = judged(300)
+    unsteady = validation.loss / 3 + noise(4 * validation.loss_standard_error)
+    unsteady[-1] = validation.loss  # only the judged epoch shows that the history holds cross entropy
+    rows = history(val_loss=unsteady)
+    assert not any("loss jitters" in sentence for sentence in diagnose(rows, 50, validation))
+    judging_the_last = diagnose(rows, 50, validation, judged_epoch=EPOCHS)
+    assert any("loss jitters" in sentence for sentence in judging_the_last)
+    assert not any("at the very end" in sentence for sentence in judging_the_last)
+    assert any("epoch, 80 of 80" in sentence for sentence in diagnose(rows, EPOCHS, validation, judged_epoch=50))
 
 
 def test_classes_with_few_validation_utterances_are_named():

@@ -45,7 +45,7 @@ def judged(trained, experiment) -> Evaluation:
 @pytest.fixture
 def run(trained, tmp_path) -> Run:
     """A copy to spoil."""
-    return Run.open(Path(shutil.copytree(trained.path, tmp_path / trained.path.name)))
+    return Run.open(Path(shutil.copytree(trained.path, tmp_path / "run ü", ignore=shutil.ignore_patterns("reports"))))
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -170,14 +170,17 @@ def published(tiny_config, tmp_path_factory) -> Run:
 
 def test_every_artefact_of_the_published_protocol_says_that_it_is_optimistic(published, monkeypatch):
     drawn = {}
-    for name in ("draw_confusion", "draw_curves", "draw_sweep"):
 
-        def recording(*arguments, _draw=getattr(evaluation, name)):
+    def recording(draw):
+        def draw_and_record(*arguments):
             path = next(argument for argument in arguments if isinstance(argument, Path))
             drawn[path.name] = arguments[-1]
-            _draw(*arguments)
+            draw(*arguments)
 
-        monkeypatch.setattr(evaluation, name, recording)
+        return draw_and_record
+
+    for name in ("draw_confusion", "draw_curves", "draw_sweep"):
+        monkeypatch.setattr(evaluation, name, recording(getattr(evaluation, name)))
     judged = evaluate_run(published, "all")
     folder = judged.report_path.parent
     assert drawn.keys() == {path.name for path in folder.glob("*.png")}
@@ -206,7 +209,7 @@ def write_list(corpus: Path, path: Path, names: dict[str, str]) -> None:
     speakers = sorted(folder.name for folder in corpus.iterdir())
     part = dict(zip(speakers, ("train", "validation", "test"), strict=True))
     (path.parent / "empty.wav").write_bytes(b"")
-    rows = ["path,label,speaker,split", "empty.wav,calm,nobody,train"]
+    rows = ["path,label,speaker,split", f"empty.wav,{names.get('calm', 'calm')},nobody,train"]
     for audio in sorted(corpus.rglob("*.wav")):
         speaker, label = audio.parts[-3:-1]
         if (part[speaker], label) != ("test", "shrill"):

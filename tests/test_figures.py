@@ -21,7 +21,7 @@ def drawn(monkeypatch):
     """The pictures that are saved, as matplotlib's objects."""
     pictures = []
     save = figures._save
-    monkeypatch.setattr(figures, "_save", lambda picture, path: (pictures.append(picture), save(picture, path)))
+    monkeypatch.setattr(figures, "_save", lambda picture, *more: (pictures.append(picture), save(picture, *more)))
     return pictures
 
 
@@ -125,6 +125,18 @@ def test_curves_mark_the_chosen_epoch(drawn, tmp_path):
         marked = line(axes, "chosen: epoch 33").get_xydata()
         np.testing.assert_allclose(marked, [[33, scale * rows[32][f"val_{key}"]]])
     assert ua_axes.get_ylabel() == "UA (%)"
+
+
+def test_the_legend_names_the_data_as_told(drawn, tmp_path):
+    names = {"training_name": "training (class-weighted)", "validation_name": "test data (chooses the epoch)"}
+    draw_curves(history(40), 33, tmp_path / "curves.png", **names)
+    draw_sweep(history(40), 33, tmp_path / "sweep.png", validation_name=names["validation_name"])
+    draw_sweep(history(40), 33, tmp_path / "default.png")
+    curves, sweep, default = (set(texts(picture)) for picture in drawn)
+    assert set(names.values()) <= curves
+    assert names["validation_name"] in sweep
+    assert "validation" in default
+    assert "validation" not in " ".join(curves | sweep)
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 300])

@@ -111,7 +111,7 @@ def test_given_class_weights_are_used():
     "given_weights", [{0: 1.0, 1: 1.0}, {0: 1.0, 1: 1.0, 2: 0.0}, {0: 1.0, 1: 1.0, 2: 1.0, 3: 1.0}]
 )
 def test_given_class_weights_must_fit_the_classes(given_weights):
-    with pytest.raises(ConfigError, match="each of positive, neutral, negative"):
+    with pytest.raises(ConfigError, match=r"train\.class_weights: .* each of positive, neutral, negative"):
         class_weights(np.array([0, 1, 2]), LABELS, given_weights)
 
 

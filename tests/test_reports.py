@@ -121,7 +121,11 @@ def test_a_sweep_names_the_chosen_epoch_and_what_the_last_would_have_given():
         ["last", "30", "70.0 %"],
         ["lowest loss", "20", "80.0 % [70.0, 87.5]"],
     ]
-    assert "](sweep.png)" in text
+    assert "![Validation figures of the kept epochs](sweep.png)" in text
+    on_test = sweep_section("Sweep", rows, 20, data="test", picture="sweep.png")
+    assert "with a test UA of 80.0 %" in on_test
+    assert table_with(on_test, "epoch")[0][2] == "test UA"
+    assert "validation" not in on_test.lower()
 
 
 def test_a_report_begins_with_its_notes_and_ends_with_the_diagnosis(scores):
@@ -139,7 +143,7 @@ def test_a_report_begins_with_its_notes_and_ends_with_the_diagnosis(scores):
         "03, 08",
         "## Test",
         "curves.png",
-        "## Skipped files (1)",
+        "## Files left out (1)",
         "a b.wav",
     ]
     places = [text.index(part) for part in [*order, "## Diagnosis", "- Nothing stands out."]]

@@ -1,4 +1,5 @@
 import itertools
+import unicodedata
 from collections import Counter
 from pathlib import Path
 from typing import cast
@@ -125,6 +126,15 @@ def test_fold_names_are_names_of_different_folders():
     names = [fold.name for fold in make_folds(utterances, SplitConfig(protocol="leave_one_speaker_out"))]
     assert names == ["speaker_a b", "speaker_a%252Fb", "speaker_a%2Fb", "speaker_a%3Ab", "speaker_张"]
     assert all(Path(name).name == name for name in names)
+
+
+def test_speakers_that_differ_in_case_or_accents_alone_get_folders_of_their_own():
+    utterances = corpus(["Ann", "ann", "ANN", "Bob", "%41nn", "ä", "a\u0308", "straße"])
+    names = [fold.name for fold in make_folds(utterances, SplitConfig(protocol="leave_one_speaker_out"))]
+    assert {"speaker_ann", "speaker_%41nn", "speaker_%41%4E%4E", "speaker_%2541nn"} < set(names)
+    assert {"speaker_Bob", "speaker_straße"} < set(names)  # alone, so they are called as they are
+    alike = {unicodedata.normalize("NFC", name).casefold() for name in names}
+    assert len(alike) == len(names)
 
 
 def test_group_k_fold_tests_as_scikit_learn_does():

@@ -88,15 +88,22 @@ def corpus_dir(config: CorpusConfig) -> Path:
 def find_audio(folder: Path, expected: str, suffixes: Collection[str] = (".wav",)) -> Iterator[Path]:
     """Yield the files below ``folder`` with one of ``suffixes`` (lower case), sorted within each folder.
 
-    Hidden files are passed over: macOS leaves ``._name.wav`` beside ``name.wav`` in archives.
+    Hidden files are passed over: macOS leaves ``._name.wav`` beside ``name.wav`` in archives. Links are followed; a
+    folder that several lead to is read once.
 
     Raises
     ------
     CorpusError
-        If there is none; the message shows ``expected``, an example of the layout.
+        If there is none; the message shows ``expected``, an example of the layout. If a folder may not be read.
     """
     found = False
-    for parent, folders, names in os.walk(folder, followlinks=True):
+    visited: set[str] = set()  # what the links lead to, so that none leads round in circles
+    for parent, folders, names in os.walk(folder, onerror=_refuse_folder, followlinks=True):
+        resolved = os.path.realpath(parent)
+        if resolved in visited:
+            folders.clear()
+            continue
+        visited.add(resolved)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
@@ -104,6 +111,10 @@ def find_audio(folder: Path, expected: str, suffixes: Collection[str] = (".wav",
                 yield Path(parent, name)
     if not found:
         raise CorpusError(f"{folder}: expected audio files such as {expected}. Received: none")
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise CorpusError(f"{error.filename}: expected a folder that can be read. Received: {error.strerror}") from error
 
 
 def unparsable(path: Path, layout: str) -> Skipped:

@@ -1,6 +1,7 @@
 """What is in a corpus: who says what how often, how long, and which files will make trouble.
 
-Every file is decoded once, block by block, so memory stays flat however large the corpus is.
+Every file is decoded once, block by block. Memory does not grow with the corpus, only with its longest WAV file, whose
+bytes are read whole so that its header can be checked.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ _BLOCK_FRAMES = 65536
 class Recording(NamedTuple):
     """What decoding a file tells.
 
-    ``content`` is the SHA-256 of its samples as float64, little endian, channels interleaved; ``full_scale`` the share
-    of samples whose magnitude is at least ``FULL_SCALE``; ``clipped`` is true where ``CLIPPED_RUN_SAMPLES`` of these
-    follow each other in a channel; ``silent`` where all samples have the same value.
+    ``content`` is the SHA-256 of its samples mixed as in training: mono, float32, little endian, at the file's own
+    rate; ``full_scale`` the share of samples whose magnitude is at least ``FULL_SCALE``; ``clipped`` is true where
+    ``CLIPPED_RUN_SAMPLES`` of these follow each other in a channel; ``silent`` where all samples have the same value.
     """
 
     sample_rate_hz: int
@@ -59,7 +60,8 @@ class CorpusSummary:
     durations_seconds
         Sorted, of the files that could be read.
     duplicates
-        Groups of files whose decoded samples are the same, whatever their names and formats.
+        Groups of files of one rate whose samples, mixed to mono, are the same, whatever their names and formats: those
+        that training takes for the same. Training resamples first, so it also finds silence of two rates the same.
     full_scale
         Number of files with a sample at full scale, clipped or not.
     clipped
@@ -106,7 +108,7 @@ def inspect_recording(path: Path) -> Recording:
             limit = _FULL_SCALE_OF_COARSE.get(audio.subtype, FULL_SCALE)
             reaches = np.zeros((0, audio.channels), bool)
             for block in audio.blocks(blocksize=_BLOCK_FRAMES, dtype="float64", always_2d=True):  # [frames, channels]
-                digest.update(block.astype("<f8", copy=False).tobytes())
+                digest.update(_mono(block).tobytes())
                 frames += len(block)
                 full_scale += np.count_nonzero(np.abs(block) >= limit)
                 # The end of the block before goes first, so that no run is cut in two.
@@ -133,6 +135,12 @@ def inspect_recording(path: Path) -> Recording:
     )
 
 
+def _mono(block: np.ndarray) -> np.ndarray:
+    """Mix [frames, channels] to the bits that ``audio.decode`` makes: float32 [frames]."""
+    samples = block.astype("<f4")
+    return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=-1)  # a mean of one makes -0.0 to 0.0
+
+
 def _has_run(reaches: np.ndarray) -> bool:
     """Tell whether ``CLIPPED_RUN_SAMPLES`` frames in a row are true in one channel of [frames, channels]."""
     if len(reaches) < CLIPPED_RUN_SAMPLES:
@@ -149,9 +157,9 @@ def inspect_corpus(corpus: Corpus) -> CorpusSummary:
             recordings[utterance.path] = inspect_recording(utterance.path)
         except AudioError as error:
             unreadable.append((utterance.path, str(error).removeprefix(f"{utterance.path}: ")))
-    by_content: dict[str, list[Path]] = {}
+    by_content: dict[tuple[int, str], list[Path]] = {}
     for path, recording in recordings.items():
-        by_content.setdefault(recording.content, []).append(path)
+        by_content.setdefault((recording.sample_rate_hz, recording.content), []).append(path)
     clipped = [(path, recording.full_scale) for path, recording in recordings.items() if recording.clipped]
     return CorpusSummary(
         name=corpus.name,

@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from lightsernet_tf.corpora.demo import NOTICE
 from lightsernet_tf.corpora.inspection import CLIPPED_RUN_SAMPLES, FULL_SCALE, CorpusSummary
 
 _INDENT = 12  # columns, of the facts' and troubles' names
@@ -30,6 +31,7 @@ def _facts(summary: CorpusSummary) -> list[tuple[str, str]]:
     ]
     durations = summary.durations_seconds
     facts = [
+        *([("notice", NOTICE)] if summary.name == "demo" else []),
         ("utterances", str(sum(summary.counts.values()))),
         ("classes", f"{len(summary.labels)}: {', '.join(summary.labels)}"),
         ("speakers", str(len(summary.speakers))),
@@ -53,7 +55,7 @@ def _troubles(summary: CorpusSummary) -> list[tuple[str, str, list[str]]]:
     groups = [" = ".join(map(str, group)) for group in summary.duplicates]
     clipped = [f"{path} ({share:.2%} of its samples at full scale)" for path, share in summary.clipped]
     return [
-        ("duplicates", "group| of files with the same samples", groups),
+        ("duplicates", "group| of files of one rate with the same samples (mixed to mono, as in training)", groups),
         ("clipped", f"file| with {CLIPPED_RUN_SAMPLES} samples in a row at full scale, worst first", clipped),
         ("silent", "file| in which all samples are the same", [str(path) for path in summary.silent]),
         ("unreadable", "file|", [f"{path}: {reason}" for path, reason in summary.unreadable]),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from lightsernet_tf.audio import load_waveform
 from lightsernet_tf.config import CorpusConfig
 from lightsernet_tf.corpora import load_corpus
 from lightsernet_tf.corpora.base import Corpus, Utterance
@@ -41,9 +42,35 @@ def test_content_is_that_of_the_samples(tmp_path):
     flac = inspect_recording(write(tmp_path / "a.flac", NOISE))
     float32 = inspect_recording(write(tmp_path / "b.wav", NOISE, "FLOAT"))
     other = inspect_recording(write(tmp_path / "c.wav", NOISE[::-1]))
-    assert wav.content == flac.content == float32.content == hashlib.sha256(NOISE.astype("<f8").tobytes()).hexdigest()
+    assert wav.content == flac.content == float32.content == hashlib.sha256(NOISE.astype("<f4").tobytes()).hexdigest()
     assert wav.content != other.content
     assert wav.duration_seconds == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "subtype", "channels"),
+    [
+        *((f"{subtype}.wav", subtype, 1) for subtype in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "ULAW")),
+        *((f"{channels}.wav", "PCM_16", channels) for channels in (2, 3, 6)),
+        ("stereo.wav", "FLOAT", 2),
+        ("a.flac", "PCM_24", 2),
+        ("a.ogg", "VORBIS", 2),
+    ],
+)
+def test_content_is_what_training_compares(tmp_path, name, subtype, channels):
+    samples = np.random.default_rng(1).uniform(-0.5, 0.5, (70_000, channels))  # more than a block
+    samples[:10] = -0.0
+    path = write(tmp_path / name, samples, subtype)
+    trained = load_waveform(path, 16000)
+    assert inspect_recording(path).content == hashlib.sha256(trained.data).hexdigest()
+
+
+def test_a_copy_on_both_channels_is_a_duplicate_and_other_rates_are_none(tmp_path):
+    mono = write(tmp_path / "mono.wav", NOISE)
+    stereo = write(tmp_path / "stereo.wav", np.stack([NOISE, NOISE], axis=1))
+    slower = write(tmp_path / "slower.wav", NOISE, rate_hz=8000)
+    utterances = tuple(Utterance(path, "a", "s") for path in (mono, stereo, slower))
+    assert inspect_corpus(Corpus("mine", utterances, ("a",))).duplicates == ((mono, stereo),)
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"])

@@ -1,5 +1,7 @@
+from dataclasses import replace
 from pathlib import Path
 
+from lightsernet_tf.corpora.demo import NOTICE
 from lightsernet_tf.corpora.inspection import CorpusSummary
 from lightsernet_tf.corpora.summary_text import format_summary
 
@@ -27,6 +29,11 @@ def test_facts():
     assert "1.00 to 114.00 s, median 2.50 s, 2.0 minutes in all" in text
 
 
+def test_the_demo_corpus_is_said_to_be_synthetic():
+    assert format_summary(replace(SUMMARY, name="demo")).splitlines()[0] == f"notice      {NOTICE}"
+    assert NOTICE not in format_summary(SUMMARY)
+
+
 def test_table_is_aligned_also_with_wide_characters():
     lines = format_summary(SUMMARY).splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("speaker "))
@@ -40,7 +47,7 @@ def test_table_is_aligned_also_with_wide_characters():
 
 def test_troubles():
     text = format_summary(SUMMARY, max_files=5)
-    assert "duplicates  1 group" in text
+    assert "duplicates  1 group of files of one rate with the same samples (mixed to mono, as in training)" in text
     assert "a.wav = b.wav" in text
     assert "clipped     7 files" in text
     assert "4.wav (50.00% of its samples at full scale)" in text
