@@ -24,6 +24,7 @@ from lightsernet_tf.wav_header import Decoder, open_audio
 
 Decoded = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # [samples, channels], problem, rate in Hz
 _BLOCK_SAMPLES = 2**16
+_BLOCK = 32
 _LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 1_000, 768_000  # a damaged header may say 1 Hz: resampled, that fills the memory
 
 
@@ -80,23 +81,30 @@ def _decode_file(path: tf.Tensor, sample_rate_hz: int, min_samples: int) -> tupl
     samples, problem, rate_hz = tf.switch_case(decoder, branches)
     waveform = tf.reduce_mean(tf.ensure_shape(samples, [None, None]), axis=-1)  # [samples]
     finite = tf.reduce_all(tf.math.is_finite(waveform))
-    plausible = (rate_hz >= _LOWEST_RATE_HZ) & (rate_hz <= _HIGHEST_RATE_HZ)
-    waveform = tf.cond(
-        finite & plausible & (rate_hz != sample_rate_hz) & (tf.size(waveform) > 0),
-        lambda: tf.numpy_function(_resample, [waveform, rate_hz, sample_rate_hz], tf.float32, stateful=False),
-        lambda: waveform,
+    finish = partial(_finish, sample_rate_hz=sample_rate_hz, min_samples=min_samples)
+    # Most files need no more, and what the rest needs costs every file time where it is operators of a graph.
+    waveform, problem = tf.cond(
+        (problem == "") & (rate_hz == sample_rate_hz) & (tf.size(waveform) >= min_samples) & finite,
+        lambda: (waveform, problem),
+        lambda: tuple(tf.numpy_function(finish, [waveform, problem, rate_hz], [tf.float32, tf.string], stateful=False)),
     )
-    count = tf.size(waveform)
-    rates = f"expected a sample rate of {_LOWEST_RATE_HZ} to {_HIGHEST_RATE_HZ} Hz, received {{}}"
-    lengths = f"expected at least {min_samples} samples at {sample_rate_hz} Hz, received {{}}"
-    for wrong, what in (
-        (~plausible, tf.strings.format(rates, rate_hz)),
-        (~finite, "expected finite samples, received NaN or infinity"),
-        (count < min_samples, tf.strings.format(lengths, count)),
-    ):
-        problem = tf.where((problem == "") & wrong, what, problem)
-    waveform = waveform[: tf.where(problem == "", count, 0)]
     return tf.ensure_shape(waveform, [None]), tf.ensure_shape(problem, [])
+
+
+def _finish(
+    waveform: np.ndarray, problem: bytes | np.ndarray, rate_hz: np.int32, *, sample_rate_hz: int, min_samples: int
+) -> tuple[np.ndarray, bytes]:
+    """Return the waveform at its new rate and no problem, or nothing and the problem."""
+    what = np.asarray(problem).item().decode()
+    if not what and not _LOWEST_RATE_HZ <= rate_hz <= _HIGHEST_RATE_HZ:
+        what = f"expected a sample rate of {_LOWEST_RATE_HZ} to {_HIGHEST_RATE_HZ} Hz, received {rate_hz}"
+    if not what and not np.isfinite(waveform).all():
+        what = "expected finite samples, received NaN or infinity"
+    if not what and rate_hz != sample_rate_hz and len(waveform):
+        waveform = soxr.resample(waveform, int(rate_hz), sample_rate_hz, quality="HQ")
+    if not what and len(waveform) < min_samples:
+        what = f"expected at least {min_samples} samples at {sample_rate_hz} Hz, received {len(waveform)}"
+    return waveform[: 0 if what else None], what.encode()
 
 
 def _as_path(name: bytes | np.ndarray) -> Path:
@@ -172,10 +180,6 @@ def _blocks(audio: soundfile.SoundFile) -> Iterator[np.ndarray]:
     # Block by block: a damaged header may promise more than any memory holds.
     while len(block := audio.read(_BLOCK_SAMPLES, dtype="float32", always_2d=True)):
         yield block
-
-
-def _resample(waveform: np.ndarray, from_hz: np.int32, to_hz: np.int32) -> np.ndarray:
-    return soxr.resample(waveform, int(from_hz), int(to_hz), quality="HQ")
 
 
 def window_samples(audio: AudioConfig, sample_rate_hz: int) -> int:
@@ -254,9 +258,22 @@ def normalize(waveform: tf.Tensor) -> tf.Tensor:
     samples = waveform.shape[-1] or tf.shape(waveform)[-1]
     rank_thousandths = tf.maximum(999 * (samples - 1), 0)
     rank, fraction = rank_thousandths // 1000, tf.cast(rank_thousandths % 1000, tf.float32) / 1000.0
-    # One zero more, so that an empty waveform has a level too; it comes last and changes no other.
-    magnitudes = _pad_by(tf.abs(waveform), 0, 1)
-    loudest = tf.math.top_k(magnitudes, k=tf.maximum(samples - rank, 1)).values  # [..., from the loudest down to rank]
+    loudest = _loudest(tf.abs(waveform), tf.maximum(samples - rank, 1))  # [..., from the loudest down to rank]
     lower, upper = loudest[..., -1:], loudest[..., -2:][..., :1]
     level = lower + fraction * (upper - lower)  # [..., 1]
     return tf.clip_by_value(waveform / tf.where(level > 0, level, 1.0), -1.0, 1.0)
+
+
+def _loudest(magnitudes: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """Return the largest of magnitudes [..., samples], falling: [..., count].
+
+    They lie in the ``count`` blocks whose own largest are the largest, so that most samples need not be sorted.
+    """
+    *leading, samples = [tf.shape(magnitudes)[axis] for axis in range(magnitudes.shape.rank)]
+    # One zero more at least, so that an empty waveform has a largest too; it comes last and changes no other.
+    num_blocks = samples // _BLOCK + 1
+    padded = _pad_by(magnitudes, 0, num_blocks * _BLOCK - samples)
+    blocks = tf.reshape(padded, [*leading, num_blocks, _BLOCK])
+    loudest = tf.math.top_k(tf.reduce_max(blocks, axis=-1), k=tf.minimum(count, num_blocks)).indices
+    chosen = tf.gather(blocks, loudest, axis=-2, batch_dims=len(leading))  # [..., count at most, _BLOCK]
+    return tf.math.top_k(tf.reshape(chosen, [*leading, tf.shape(loudest)[-1] * _BLOCK]), k=count).values

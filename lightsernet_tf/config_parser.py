@@ -35,6 +35,10 @@ _PLAIN_NAMES = {
 _QUOTE_HINT = " (YAML reads no, yes, on, off and numbers as something else than text: put quotes around them)"
 
 
+class _HelpFormatter(jsonargparse.DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Leave the examples at the end as they are written."""
+
+
 def config_parser(command: str, description: str, epilog: str = "") -> jsonargparse.ArgumentParser:
     """Return a parser with ``--config FILE`` and an option for every key of ``Config``."""
     parser = jsonargparse.ArgumentParser(
@@ -43,6 +47,7 @@ def config_parser(command: str, description: str, epilog: str = "") -> jsonargpa
         epilog=epilog,
         exit_on_error=False,
         allow_abbrev=False,
+        formatter_class=_HelpFormatter,
     )
     parser.add_argument("--config", type=str, metavar="FILE", help="YAML file of settings; options override it")
     parser.add_class_arguments(Config, None)

@@ -198,14 +198,22 @@ def test_damaged_state_is_named(tiny_config, tmp_path):
         resume(run.path)
 
 
-def test_a_full_disk_says_what_is_kept(tiny_config, tmp_path):
+@pytest.mark.parametrize("largest_file_bytes", [10_000, 3_000_000])
+def test_a_full_disk_says_what_is_kept(tiny_config, tmp_path, largest_file_bytes):
+    """Stop where the first file that is too large is the first weights, or the state after them."""
     config = train_settings(replace(tiny_config, runs_dir=str(tmp_path), run_name="full"), epochs=4)
     settings = tmp_path / "settings.yaml"
     settings.write_text(config_yaml(config), encoding="utf-8")
-    # A file may grow to 3 MB: the weights fit, the state of the first epoch does not.
     code = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000));"
-        "from lightsernet_tf.cli import run_command; from lightsernet_tf.train import main;"
+        "from lightsernet_tf import training\n"
+        "from lightsernet_tf.cli import run_command\n"
+        "from lightsernet_tf.train import main\n"
+        "import resource\n"
+        "fit = training._fit\n"
+        "def fit_on_a_full_disk(*given):\n"
+        f"    resource.setrlimit(resource.RLIMIT_FSIZE, ({largest_file_bytes}, {largest_file_bytes}))\n"
+        "    fit(*given)\n"
+        "training._fit = fit_on_a_full_disk\n"
         f"run_command(main, ['--config', {str(settings)!r}])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240, check=False)
@@ -232,3 +240,54 @@ def test_class_weights_name_labels(tiny_config):
     config = train_settings(tiny_config, balance="class_weight", class_weights={"clam": 2.0})
     with pytest.raises(ConfigError, match=r"expected labels of calm, loud, shrill\. Received: clam"):
         train(config)
+
+
+def test_a_start_from_weights_survives_a_kill_before_the_first_epoch(tiny_config, reference, tmp_path):
+    config = train_settings(
+        replace(tiny_config, runs_dir=str(tmp_path)), initial_weights=str(reference.weights_path(2)), epochs=2
+    )
+    killed, path = started(config, "killed", tmp_path, "epoch_0001.weights.h5", "1")
+    _, errors = killed.communicate(timeout=240)
+    assert killed.returncode == -signal.SIGKILL, errors
+    assert Run.open(path).kept_epochs() == []
+    assert_same_end(resume(path), train(replace(config, run_name="never killed")))
+
+
+def test_relabelled_utterances_are_another_corpus(tiny_config, tmp_path):
+    config = replace(
+        tiny_config, corpus=replace(tiny_config.corpus, label_map={"low": ["calm"], "high": ["loud", "shrill"]})
+    )
+    run = train(train_settings(replace(config, runs_dir=str(tmp_path), run_name="run"), epochs=1))
+    settings = (run.path / "config.yaml").read_text(encoding="utf-8")
+    swapped = settings.replace("- calm", "- LOUD").replace("- loud", "- calm").replace("- LOUD", "- loud")
+    (run.path / "config.yaml").write_text(swapped, encoding="utf-8")
+    with pytest.raises(RunError, match="Received: other files, contents or labels"):
+        resume(run.path)
+
+
+def test_a_folder_with_something_else_is_left_alone(tiny_config, tmp_path):
+    other = tmp_path / "taken"
+    other.mkdir()
+    (other / "thesis.txt").write_text("do not touch")
+    with pytest.raises(RunError, match=r"taken: expected a new folder\. Received: one with thesis\.txt"):
+        train(replace(tiny_config, runs_dir=str(tmp_path), run_name="taken"))
+    assert [path.name for path in other.iterdir()] == ["thesis.txt"]
+
+
+def test_braces_in_a_name_are_no_placeholders(tiny_config, tmp_path):
+    run = train(train_settings(replace(tiny_config, runs_dir=str(tmp_path), run_name="run {a} {epoch}"), epochs=1))
+    assert run.kept_epochs() == [1]
+
+
+def test_settings_that_the_data_was_not_prepared_with_are_refused(tiny_config):
+    experiment = prepare(tiny_config)
+    other = replace(tiny_config, features=replace(tiny_config.features, kind="spectrogram"))
+    with pytest.raises(ConfigError, match="features: expected what the data was prepared with"):
+        train(other, experiment)
+
+
+def test_model_settings_come_from_the_configuration_given(tiny_config, tmp_path):
+    config = replace(tiny_config, runs_dir=str(tmp_path), run_name="run", model=replace(tiny_config.model, dropout=0.0))
+    with_data = train(train_settings(config, epochs=2), prepare(tiny_config))
+    alone = train(train_settings(replace(config, run_name="alone"), epochs=2))
+    assert_same_end(with_data, alone)
