@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from lightsernet_tf.checkpoints import load_weights
@@ -166,7 +168,17 @@ def _write_report(
     if by_hand:
         notes.append(f"epoch {epoch} was named by hand: comparing epochs by their test figures would be optimistic")
     chosen = run.resolve_epoch("best")  # what pictures and diagnosis call so, whichever epoch is judged
-    draw_curves(history, chosen, folder / "curves.png", notes)
+    data = "test" if run.config.split.protocol == "published" else "validation"  # what chooses the epoch
+    chooses = "test data (chooses the epoch)" if data == "test" else data
+    weighted = ", class-weighted" if run.config.train.balance == "class_weight" else ""
+    draw_curves(
+        history,
+        chosen,
+        folder / "curves.png",
+        notes,
+        training_name=f"training (with dropout{weighted})",
+        validation_name=chooses,
+    )
     for part, judged in parts.items():
         draw_confusion(judged.scores, folder / f"confusion_{part}.png", f"{run.path.name}, {part}", notes)
     sections = [
@@ -175,8 +187,8 @@ def _write_report(
         )
     ]
     if sweep:
-        draw_sweep(sweep, epoch, folder / "sweep.png", notes)
-        sections.append(sweep_section("All kept epochs, on validation data", sweep, epoch, picture="sweep.png"))
+        draw_sweep(sweep, epoch, folder / "sweep.png", notes, validation_name=chooses)
+        sections.append(sweep_section("All kept epochs", sweep, epoch, data=data, picture="sweep.png"))
     for part in ("test", "validation", "training"):
         judged = parts[part]
         sections.append(
@@ -195,7 +207,14 @@ def _write_report(
         },
         sections=sections,
         skipped=[f"{path}: {reason}" for path, reason in experiment.left_out],
-        diagnosis=diagnose(history, chosen, parts["validation"].scores, parts["test"].scores),
+        diagnosis=diagnose(
+            history,
+            chosen,
+            parts["validation"].scores,
+            parts["test"].scores,
+            judged_epoch=epoch,
+            validation_loss_standard_error=_loss_standard_error(run, parts["validation"]),
+        ),
     )
     write_predictions(folder / "predictions.csv", experiment, parts, notes)
     write_text(folder / "report.md", text)
@@ -204,6 +223,15 @@ def _write_report(
         {"epoch": epoch, "notes": notes, **{part: one.scores.to_dict() for part, one in parts.items()}},
     )
     return folder / "report.md"
+
+
+def _loss_standard_error(run: Run, judged: Judgement) -> float | None:
+    """Return how far chance moves the mean of the loss that was trained, over the judged utterances."""
+    if len(judged.true) < 2:
+        return None
+    loss = make_loss(run.config.train.loss, run.config.train.gamma)
+    losses = keras.ops.convert_to_numpy(loss.call(judged.true, judged.probabilities.astype(np.float32)))  # [utterances]
+    return float(losses.std(ddof=1) / math.sqrt(len(losses)))
 
 
 def experiment_facts(experiment: Experiment) -> dict[str, Any]:
