@@ -515,7 +515,7 @@ def test_skipped_files_are_counted_and_listed(trained):
     reason = "expected 9600 bytes of samples by its header, received 4778"
     assert [message for message in warned if str(skipped) in message]
     report = (Run.open(path).report_dir(1) / "report.md").read_text(encoding="utf-8")
-    assert "## Skipped files (1)" in report
+    assert "## Files left out (1)" in report
     assert f"{skipped}: {reason}" in report
     assert not [
         name

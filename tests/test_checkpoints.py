@@ -8,7 +8,7 @@ from lightsernet_tf.checkpoints import EpochWeights, epochs_to_keep, load_state,
 from lightsernet_tf.config import Config
 from lightsernet_tf.errors import RunError
 from lightsernet_tf.model import light_sernet
-from lightsernet_tf.run_folder import Run
+from lightsernet_tf.run_folder import HISTORY_COLUMNS, Run
 
 HISTORY = [{"epoch": 1, "loss": 0.1 + 0.2, "val_loss": float("nan")}, {"epoch": 2, "loss": 1e-17, "val_loss": 2.0}]
 
@@ -105,7 +105,8 @@ def test_a_state_that_is_something_else_is_refused(tmp_path):
 def kept(tmp_path_factory):
     """The weights of the paper's network after an epoch, as a run keeps them."""
     path = tmp_path_factory.mktemp("kept") / "run ü"
-    run = Run.create(path, Config(), {"labels": list("abcdefg"), "notes": [], "left_out": []}, {})
+    run = Run.create(path, Config(), {})
+    run.start({"labels": list("abcdefg"), "notes": [], "left_out": []})
     network = light_sernet((184, 40, 1), 7, seed=3)
     optimizer = keras.optimizers.Adam()
     optimizer.build(network.trainable_variables)
@@ -113,6 +114,7 @@ def kept(tmp_path_factory):
     callback = EpochWeights(run, network)
     callback.set_model(network)
     callback.on_epoch_end(0, {"loss": 1.0})
+    run.write_history([dict.fromkeys(HISTORY_COLUMNS, 0.5) | {"epoch": 1}])
     return run, network
 
 

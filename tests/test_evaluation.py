@@ -172,10 +172,10 @@ def test_every_artefact_of_the_published_protocol_says_that_it_is_optimistic(pub
     drawn = {}
 
     def recording(draw):
-        def draw_and_record(*arguments):
+        def draw_and_record(*arguments, **names):
             path = next(argument for argument in arguments if isinstance(argument, Path))
             drawn[path.name] = arguments[-1]
-            draw(*arguments)
+            draw(*arguments, **names)
 
         return draw_and_record
 
@@ -236,7 +236,7 @@ def test_an_absent_class_and_a_skipped_file_are_said_and_not_counted(listed):
     text = judged.report_path.read_text(encoding="utf-8")
     assert "Without an utterance: shrill. UA and macro F1 are means over the 2 classes that are there." in text
     assert "(8 utterances, none of shrill)" in judged.summary()
-    assert "## Skipped files (1)" in text
+    assert "## Files left out (1)" in text
     assert f"- {listed.path.parent / 'empty.wav'}: " in text
     assert "32 utterances" in text
 

@@ -17,7 +17,8 @@ def figures(epoch, ua=0.5, loss=1.0):
 
 
 def make_run(path, config=None, *, history=(), kept=()):
-    run = Run.create(path, config or Config(), ABOUT, SPLIT)
+    run = Run.create(path, config or Config(), SPLIT)
+    run.start(ABOUT)
     if history:
         run.write_history(history)
     for epoch in kept:
@@ -27,7 +28,7 @@ def make_run(path, config=None, *, history=(), kept=()):
 
 
 def test_a_run_reads_back_what_it_was_made_of(tmp_path):
-    config = Config(corpus=CorpusConfig("emodb", "my data/语"), train=TrainConfig(epochs=3))
+    config = Config(corpus=CorpusConfig("emodb", str(tmp_path / "my data/语")), train=TrainConfig(epochs=3))
     make_run(tmp_path / "a run 语", config)
     run = Run.open(tmp_path / "a run 语")
     assert run.config == config
@@ -126,8 +127,19 @@ def test_a_damaged_history_is_named(tmp_path, text, message):
     assert str(caught.value).startswith(f"{tmp_path / 'epochs.csv'}: {message}")
 
 
-def test_kept_epochs_are_those_with_weights_under_their_final_name(tmp_path):
-    run = make_run(tmp_path, kept=[10, 2, 12345])
+def test_paths_mean_the_same_from_every_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train = TrainConfig(initial_weights="runs/first")
+    make_run(tmp_path / "run", Config(corpus=CorpusConfig("emodb", "data"), train=train, cache_dir="cache"))
+    config = Run.open(tmp_path / "run").config
+    assert config.corpus.data_dir == str(tmp_path / "data")
+    assert config.train.initial_weights == str(tmp_path / "runs" / "first")
+    assert config.cache_dir == str(tmp_path / "cache")
+
+
+def test_kept_epochs_are_whole_ones_with_weights_under_their_final_name(tmp_path):
+    history = [figures(epoch) for epoch in (1, 2, 4, 10, 12345)]
+    run = make_run(tmp_path, history=history, kept=[10, 2, 12345, 12346])
     for name in (".partial-7-epoch_0003.weights.h5", "epoch_0004.weights.h5.bak", "other.h5"):
         (tmp_path / "checkpoints" / name).touch()
     assert run.kept_epochs() == [2, 10, 12345]

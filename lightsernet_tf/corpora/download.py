@@ -58,7 +58,7 @@ SOURCES: dict[str, Source] = {
         url="http://emodb.bilderbar.info/download/download.zip",
         known_hash=None,
         recordings=535,
-        content="7189deeba97c3de10ee13e7d4bd8ead91b357aae57e7f07cc24bdcad1c914657",
+        content="8e25dcdc29ebaa4a94f1d9554137bedf7eb24809c67013a927531b2f06d91126",
         terms="CC0 1.0; Burkhardt et al., A Database of German Emotional Speech, Interspeech 2005",
     ),
     "ravdess": Source(
@@ -150,7 +150,7 @@ class ResumingDownloader:
 
 
 def content_digest(folder: Path) -> str:
-    """Return one SHA-256 over the names and the decoded samples of all WAV files below ``folder``.
+    """Return one SHA-256 over the names and the samples (`Recording.content`) of all WAV files below ``folder``.
 
     It is that of the lines ``name <space> SHA-256 of the samples``, sorted; so it depends on neither the files'
     headers nor their dates nor the archive's packing.
