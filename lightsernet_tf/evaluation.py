@@ -29,6 +29,7 @@ from lightsernet_tf.reports import (
     scores_section,
     summary_section,
     sweep_section,
+    sweep_sentence,
 )
 from lightsernet_tf.run_folder import HistoryRow, Run, choose_epoch
 from lightsernet_tf.scores import FIGURES, Scores, score
@@ -71,11 +72,13 @@ class Evaluation:
     epoch: int
     parts: dict[str, Judgement]
     report_path: Path
+    sweep: str | None = None  # what the sweep over the kept epochs came to
 
     def summary(self) -> str:
         """Return what was reached and which files to open, for a terminal."""
         lines = [f"{self.run.path}, epoch {self.epoch} of {len(self.run.history())}"]
         lines += [f"  {note}" for note in self.run.notes]
+        lines += [f"  {self.sweep}"] if self.sweep else []
         for part, judged in self.parts.items():
             lines.append(
                 f"  {part:10} UA {interval(judged.scores.ua, judged.intervals['ua'])}  "
@@ -122,7 +125,8 @@ def evaluate_run(run: Run, epoch: str = "best", experiment: Experiment | None = 
     }
     by_hand = epoch.isdecimal()
     path = _write_report(run, experiment, fold, number, parts, sweep, by_hand=by_hand)
-    return Evaluation(run, number, parts, path)
+    told = sweep_sentence(sweep, number, data=_choosing_data(run)) if sweep else None
+    return Evaluation(run, number, parts, path, told)
 
 
 def judge(predict: Predictor, experiment: Experiment, positions: Sequence[int], *, seed: int) -> Judgement:
@@ -168,7 +172,7 @@ def _write_report(
     if by_hand:
         notes.append(f"epoch {epoch} was named by hand: comparing epochs by their test figures would be optimistic")
     chosen = run.resolve_epoch("best")  # what pictures and diagnosis call so, whichever epoch is judged
-    data = "test" if run.config.split.protocol == "published" else "validation"  # what chooses the epoch
+    data = _choosing_data(run)
     chooses = "test data (chooses the epoch)" if data == "test" else data
     weighted = ", class-weighted" if run.config.train.balance == "class_weight" else ""
     draw_curves(
@@ -223,6 +227,10 @@ def _write_report(
         {"epoch": epoch, "notes": notes, **{part: one.scores.to_dict() for part, one in parts.items()}},
     )
     return folder / "report.md"
+
+
+def _choosing_data(run: Run) -> str:
+    return "test" if run.config.split.protocol == "published" else "validation"
 
 
 def _loss_standard_error(run: Run, judged: Judgement) -> float | None:

@@ -167,15 +167,9 @@ def sweep_section(
     level
         Of the heading.
     """
-    by_epoch = {row["epoch"]: row for row in rows}
-    chosen, last = by_epoch[chosen_epoch], rows[-1]
+    chosen, last = _chosen_and_last(rows, chosen_epoch)
     lowest = min(rows, key=lambda row: row["val_loss"])
-    change = 100 * (last["val_ua"] - chosen["val_ua"])
-    sentence = (
-        f"Of {len(rows)} kept epochs, epoch {chosen_epoch} was chosen, with a {data} UA of "
-        f"{_with_limits(chosen)}. The last, epoch {last['epoch']}, would have given {_with_limits(last)} "
-        f"({change:+.1f} points)."
-    )
+    sentence = sweep_sentence(rows, chosen_epoch, data=data)
     cells = [
         (
             what,
@@ -190,6 +184,23 @@ def sweep_section(
     table = markdown_table(("", "epoch", f"{data} UA", "WA", "macro F1", "loss"), cells, "lrrrrr")
     pictures = [figure(f"{data.capitalize()} figures of the kept epochs", picture)] if picture else []
     return "\n\n".join([_heading(title, level), sentence, table, *pictures])
+
+
+def sweep_sentence(rows: Sequence[Mapping[str, Any]], chosen_epoch: int, *, data: str = "validation") -> str:
+    """Say in one line what `sweep_section` says; for the parameters see there."""
+    chosen, last = _chosen_and_last(rows, chosen_epoch)
+    change = 100 * (last["val_ua"] - chosen["val_ua"])
+    return (
+        f"Of {len(rows)} kept epochs, epoch {chosen_epoch} was chosen, with a {data} UA of "
+        f"{_with_limits(chosen)}. The last, epoch {last['epoch']}, would have given {_with_limits(last)} "
+        f"({change:+.1f} points)."
+    )
+
+
+def _chosen_and_last(
+    rows: Sequence[Mapping[str, Any]], chosen_epoch: int
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    return {row["epoch"]: row for row in rows}[chosen_epoch], rows[-1]
 
 
 def figure(caption: str, path: str) -> str:

@@ -186,7 +186,7 @@ def test_a_changed_corpus_is_not_resumed(tiny_config, tmp_path):
     run = train(train_settings(replace(tiny_config, runs_dir=str(tmp_path), run_name="run"), epochs=1))
     split = (run.path / "split.json").read_text(encoding="utf-8")
     (run.path / "split.json").write_text(split.replace("take 0", "take 9"), encoding="utf-8")
-    with pytest.raises(RunError, match="expected the corpus that the run began with"):
+    with pytest.raises(RunError, match="expected the corpus that the run was trained on"):
         resume(run.path)
 
 
