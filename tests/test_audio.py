@@ -282,9 +282,11 @@ def test_all_segments_are_consecutive_windows_and_a_last_one_of_half_or_more(sam
 def test_windows_are_the_same_in_a_pipeline_and_their_length_is_known(segments):
     audio = AudioConfig(duration_seconds=0.2, segments=segments)
     waveforms = [np.random.default_rng(n).standard_normal(n).astype(np.float32) for n in (0, 999, 3200, 9000)]
-    dataset = tf.data.Dataset.from_generator(lambda: waveforms, output_signature=tf.TensorSpec([None], tf.float32)).map(
-        lambda waveform: prepare(waveform, audio, RATE_HZ)
+    # Copies: TensorFlow shares an aligned array's memory and may compute in place.
+    copies = tf.data.Dataset.from_generator(
+        lambda: map(np.copy, waveforms), output_signature=tf.TensorSpec([None], tf.float32)
     )
+    dataset = copies.map(lambda waveform: prepare(waveform, audio, RATE_HZ))
     assert dataset.element_spec.shape[-1] == window_samples(audio, RATE_HZ) == 3200
     for waveform, windows in zip(waveforms, dataset, strict=True):
         np.testing.assert_allclose(windows, prepare(waveform, audio, RATE_HZ), rtol=0, atol=1e-6)
