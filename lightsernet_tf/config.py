@@ -219,7 +219,7 @@ class SplitConfig:
     protocol
         How the folds are made; ``published`` alone chooses the epoch on the test data and says so everywhere.
     fold
-        Which fold ``train`` trains, counted from 0; ``cross_validate`` trains them all.
+        Which fold ``train`` trains, counted from 0 (speakers in the order of their names); ``cross_validate`` trains them all.
     folds
         Number of folds of ``group_k_fold`` and of hold-outs of ``random_hold_outs`` and ``published``.
     validation_speakers
@@ -299,7 +299,8 @@ class TrainConfig:
     choose_by
         The validation figure that chooses the epoch.
     initial_weights
-        A run's folder (its chosen epoch), or one of its ``.weights.h5`` files, to start from.
+        A run's folder (its chosen epoch), or one of its ``.weights.h5`` files, to start from; refused where that run
+        has heard what this fold tests.
     """
 
     epochs: int = 300
@@ -363,7 +364,8 @@ class Config:
     runs_dir
         Where run folders are made.
     run_name
-        Name of the run's folder; none: made of the corpus, the features, the loss and the time.
+        Name of the run's folder; none: made of the corpus, the features, the loss and, for one run, the time, for a
+        cross-validation the protocol (so that the same command goes on).
     cache_dir
         Where features are kept between runs; none: the user's cache directory.
     """

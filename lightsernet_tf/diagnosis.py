@@ -20,6 +20,7 @@ NOTHING = "Nothing stands out."
 TWO_SIDED_95 = 1.96  # standard errors
 FEWEST_EPOCHS = 8  # below, a trend and chance look the same
 FEWEST_PER_CLASS = 5  # below, one utterance moves the class's recall by more than 20 points
+LARGE_LAG = 0.15  # UA, of the training data while trained above the same when judged
 LARGE_GAP = 0.10  # UA, of training above validation
 LARGE_RISE = 0.10  # of the validation loss, relative to its lowest
 FloatArray = NDArray[np.float64]
@@ -35,6 +36,7 @@ class Evidence:
     validation: Scores
     test: Scores | None = None
     validation_loss_standard_error: float | None = None
+    training: Scores | None = None
 
     def column(self, key: str) -> FloatArray:
         """Return a figure over the epochs, float [epochs]."""
@@ -55,6 +57,7 @@ def diagnose(
     validation: Scores,
     test: Scores | None = None,
     *,
+    training: Scores | None = None,
     judged_epoch: int | None = None,
     validation_loss_standard_error: float | None = None,
 ) -> list[str]:
@@ -69,6 +72,8 @@ def diagnose(
         The epoch that validation chose.
     validation, test
         Scores of the judged epoch; none where there is no test data.
+    training
+        Scores of the training data at the judged epoch, judged as the others are; none: not known.
     judged_epoch
         The epoch that is judged; none: the chosen one.
     validation_loss_standard_error
@@ -76,7 +81,7 @@ def diagnose(
         entropy, where ``val_loss`` is cross entropy as well.
     """
     judged = chosen_epoch if judged_epoch is None else judged_epoch
-    evidence = Evidence(history, chosen_epoch, judged, validation, test, validation_loss_standard_error)
+    evidence = Evidence(history, chosen_epoch, judged, validation, test, validation_loss_standard_error, training)
     found = [sentence for rule in RULES if (sentence := rule(evidence)) is not None]
     return [*(found or [NOTHING]), _resolution_sentence(validation)]
 
@@ -117,9 +122,27 @@ def validation_loss_rises(evidence: Evidence) -> str | None:
     )
 
 
+def is_unsettled(evidence: Evidence) -> bool:
+    """Return whether the network judges its own training data far worse than it did while it was trained."""
+    running = [row["ua"] for row in evidence.history if int(row["epoch"]) == evidence.judged_epoch]
+    return evidence.training is not None and bool(running) and running[0] - evidence.training.ua > LARGE_LAG
+
+
+def network_is_unsettled(evidence: Evidence) -> str | None:
+    """Say that the moving statistics of batch normalisation lag behind the weights."""
+    if evidence.training is None or not is_unsettled(evidence):
+        return None
+    (running,) = (row["ua"] for row in evidence.history if int(row["epoch"]) == evidence.judged_epoch)
+    return (
+        f"The network has not settled: in epoch {evidence.judged_epoch} it got {100 * running:.1f} % UA of the training "
+        f"data while it was trained, and {100 * evidence.training.ua:.1f} % when it was judged on the same data. The "
+        "moving statistics of its batch normalisation lag behind: train for more epochs, or with smaller batches."
+    )
+
+
 def validation_ua_falls_behind(evidence: Evidence) -> str | None:
     """Say since when training UA has stayed above validation UA by more than chance explains."""
-    if len(evidence.history) < FEWEST_EPOCHS:
+    if len(evidence.history) < FEWEST_EPOCHS or is_unsettled(evidence):
         return None
     training, validation = smooth(evidence.column("ua")), smooth(evidence.column("val_ua"))
     threshold = max(LARGE_GAP, ua_resolution(evidence.validation))
@@ -150,7 +173,7 @@ def ua_jitters(evidence: Evidence) -> str | None:
     """Compare the jumps of validation UA from epoch to epoch with what its utterances explain."""
     resolution = ua_resolution(evidence.validation)
     jitter = TWO_SIDED_95 * epoch_to_epoch_spread(evidence.column("val_ua"))
-    if len(evidence.history) < FEWEST_EPOCHS or jitter <= resolution:
+    if len(evidence.history) < FEWEST_EPOCHS or jitter <= resolution or is_unsettled(evidence):
         return None
     return (
         f"Validation UA jitters by ±{100 * jitter:.1f} points from epoch to epoch, more than the "
@@ -164,7 +187,7 @@ def loss_jitters(evidence: Evidence) -> str | None:
     error = evidence.validation_loss_standard_error
     if error is None:
         error = _cross_entropy_standard_error(evidence)
-    if len(evidence.history) < FEWEST_EPOCHS or error is None:
+    if len(evidence.history) < FEWEST_EPOCHS or error is None or is_unsettled(evidence):
         return None
     jitter, resolution = TWO_SIDED_95 * epoch_to_epoch_spread(evidence.column("val_loss")), TWO_SIDED_95 * error
     if not jitter > resolution:
@@ -203,6 +226,7 @@ def few_validation_utterances(evidence: Evidence) -> str | None:
 Rule = Callable[[Evidence], str | None]
 RULES: tuple[Rule, ...] = (
     never_predicted,
+    network_is_unsettled,
     validation_loss_rises,
     validation_ua_falls_behind,
     chosen_at_the_end,

@@ -86,9 +86,10 @@ class Evaluation:
                 f"({judged.scores.utterances} utterances"
                 + (f", none of {', '.join(judged.scores.absent)})" if judged.scores.absent else ")")
             )
+        pictures = ["confusion_test.png", "curves.png", *(["sweep.png"] if self.sweep else [])]
         lines += [
             f"Report:   {self.report_path}",
-            f"Pictures: {self.report_path.parent / 'confusion_test.png'}, {self.report_path.parent / 'curves.png'}",
+            f"Pictures: {', '.join(str(self.report_path.parent / name) for name in pictures)}",
             f"Curves:   tensorboard --logdir {self.run.tensorboard_dir}",
         ]
         return "\n".join(lines)
@@ -216,6 +217,7 @@ def _write_report(
             chosen,
             parts["validation"].scores,
             parts["test"].scores,
+            training=parts["training"].scores,
             judged_epoch=epoch,
             validation_loss_standard_error=_loss_standard_error(run, parts["validation"]),
         ),

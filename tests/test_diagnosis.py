@@ -224,3 +224,15 @@ def test_smoothing_is_a_moving_mean():
     expected = [values[max(place - 3, 0) : place + 4].mean() for place in range(60)]
     np.testing.assert_allclose(smooth(values), expected)
     np.testing.assert_allclose(smooth(np.array([2.0])), [2.0])
+
+
+def test_a_network_that_judges_its_training_data_worse_than_it_trained_is_unsettled():
+    rows = history(ua=np.full(EPOCHS, 0.85), val_ua=0.33 + noise(0.2), val_loss=1.1 + noise(0.3))
+    at_chance = judged(right=0.33)
+    found = diagnose(rows, 50, at_chance, training=at_chance)
+    assert any("has not settled: in epoch 50 it got 85.0 % UA" in sentence for sentence in found)
+    assert not any("carries over" in sentence or "unsteady" in sentence for sentence in found)
+    settled = diagnose(rows, 50, at_chance, training=judged(right=0.85))
+    assert not any("has not settled" in sentence for sentence in settled)
+    assert any("carries over" in sentence for sentence in settled)
+    assert any("unsteady" in sentence for sentence in settled)
