@@ -256,8 +256,9 @@ def normalize(waveform: tf.Tensor) -> tf.Tensor:
     """
     waveform = tf.convert_to_tensor(waveform)
     samples = waveform.shape[-1] or tf.shape(waveform)[-1]
-    rank_thousandths = tf.maximum(999 * (samples - 1), 0)
-    rank, fraction = rank_thousandths // 1000, tf.cast(rank_thousandths % 1000, tf.float32) / 1000.0
+    last = tf.maximum(samples - 1, 0)
+    # 0.999 * last, whole part and the rest, written so that no number exceeds 32 bits in a recording of hours.
+    rank, fraction = last - (last + 999) // 1000, tf.cast(-last % 1000, tf.float32) / 1000.0
     loudest = _loudest(tf.abs(waveform), tf.maximum(samples - rank, 1))  # [..., from the loudest down to rank]
     lower, upper = loudest[..., -1:], loudest[..., -2:][..., :1]
     level = lower + fraction * (upper - lower)  # [..., 1]

@@ -95,8 +95,10 @@ def load_state(path: Path, network: keras.Model, optimizer: keras.Optimizer) -> 
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as state:
             history = json.loads(str(state["history"]))
+            if [row["epoch"] for row in history] != list(range(1, len(history) + 1)):
+                raise ValueError("its history lacks epochs")
             values = [state[name] for name in sorted(state.files) if name != "history"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise RunError(f"{path}: expected the state of a training. Received: a damaged file ({error})") from error
     shapes = [tuple(value.shape) for value in values]
     expected = [tuple(variable.shape) for variable in variables]
@@ -125,7 +127,7 @@ def load_weights(network: keras.Model, path: Path) -> None:
             # Keras warns of, and passes over, what a file of another network lacks.
             warnings.simplefilter("error", UserWarning)
             network.load_weights(path)
-    except (OSError, KeyError, ValueError, UserWarning) as error:
+    except (OSError, KeyError, ValueError, RuntimeError, UserWarning) as error:
         reason = " ".join(str(error).split())[:200]
         raise RunError(f"{path}: expected the weights of this network. Received: {reason}") from error
 

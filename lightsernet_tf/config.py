@@ -219,7 +219,8 @@ class SplitConfig:
     protocol
         How the folds are made; ``published`` alone chooses the epoch on the test data and says so everywhere.
     fold
-        Which fold ``train`` trains, counted from 0 (speakers in the order of their names); ``cross_validate`` trains them all.
+        Which fold ``train`` trains, counted from 0, speakers in the order of their names; ``cross_validate``
+        trains them all.
     folds
         Number of folds of ``group_k_fold`` and of hold-outs of ``random_hold_outs`` and ``published``.
     validation_speakers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,11 @@ def cross_validate(config: Config, *, jobs: int = 1) -> CrossValidation:
                 joblib.delayed(_run_fold_alone)(fold_config, fold_path, threads)
                 for fold_config, fold_path in zip(fold_configs, paths, strict=True)
             )
+    except BrokenProcessPool as error:
+        raise RunError(
+            f"{path}: expected {jobs} processes that live to train the folds. Received: one that was killed, "
+            "perhaps for want of memory; the same command goes on, with fewer --jobs if you like"
+        ) from error
     except KeyboardInterrupt:
         _logger.warning("stopped; the same command goes on, and trains no finished fold of %s again", path)
         raise

@@ -134,8 +134,8 @@ def network_is_unsettled(evidence: Evidence) -> str | None:
         return None
     (running,) = (row["ua"] for row in evidence.history if int(row["epoch"]) == evidence.judged_epoch)
     return (
-        f"The network has not settled: in epoch {evidence.judged_epoch} it got {100 * running:.1f} % UA of the training "
-        f"data while it was trained, and {100 * evidence.training.ua:.1f} % when it was judged on the same data. The "
+        f"The network has not settled: in epoch {evidence.judged_epoch} it got {100 * running:.1f} % UA of the "
+        f"training data while it was trained, and {100 * evidence.training.ua:.1f} % when it was judged on it. The "
         "moving statistics of its batch normalisation lag behind: train for more epochs, or with smaller batches."
     )
 

@@ -11,6 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+try:
+    import fcntl
+except ImportError:  # Windows has none, and nothing holds a run's folder there
+    fcntl = None  # type: ignore[assignment]
+
 PARTIAL_PREFIX = ".partial-"
 
 
@@ -37,11 +42,28 @@ def written_beside(path: Path) -> Iterator[Path]:
         yield beside
         _flush_to_disk(beside)
         beside.replace(path)
-    except BaseException:
+    except BaseException as error:
         beside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk names no file
         raise
     if os.name == "posix":  # elsewhere a folder cannot be opened, and the rename itself is journalled
         _flush_to_disk(path.parent)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the file ``path`` so that no other process does at the same time, and however this one ends lets go of it.
+
+    Raises
+    ------
+    BlockingIOError
+        If another process holds it.
+    """
+    with path.open("w") as stream:
+        if fcntl is not None:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -17,7 +17,8 @@ import importlib.metadata
 import json
 import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +27,7 @@ from typing import Any
 from lightsernet_tf.config import Config
 from lightsernet_tf.config_parser import config_yaml, load_config
 from lightsernet_tf.errors import ConfigError, RunError
-from lightsernet_tf.files import PARTIAL_PREFIX, write_csv, write_json, write_text
+from lightsernet_tf.files import PARTIAL_PREFIX, locked, write_csv, write_json, write_text
 
 RUN_FORMAT = 1
 HISTORY_COLUMNS = (
@@ -44,7 +45,8 @@ HISTORY_COLUMNS = (
 )
 _PACKAGES = ("tensorflow", "tensorflow-io", "keras", "librosa", "scikit-learn", "numpy", "soundfile", "soxr")
 
-_UNSTARTED = ("config.yaml", "split.json", "state.npz")  # what a run that was killed before it began leaves
+LOCK = ".lock"
+_UNSTARTED = (LOCK, "config.yaml", "split.json", "state.npz")  # what a run that was killed before it began leaves
 
 HistoryRow = dict[str, float]
 
@@ -65,8 +67,8 @@ class Run:
         return run
 
     @classmethod
-    def create(cls, path: Path, config: Config, split: dict[str, Any]) -> Run:
-        """Make the folder of a new run; ``start`` makes it one.
+    def reserve(cls, path: Path) -> Run:
+        """Make the folder of a new run.
 
         Raises
         ------
@@ -74,8 +76,7 @@ class Run:
             If there already is something else in the folder.
         """
         run = cls(Path(path).expanduser())
-        if (run.path / "run.json").exists():
-            raise RunError(f"{run.path}: expected a new folder. Received: one with a run; --resume continues it")
+        run._refuse_another()
         for name in _names_in(run.path):
             if name not in _UNSTARTED and not name.startswith(PARTIAL_PREFIX):
                 raise RunError(
@@ -88,9 +89,35 @@ class Run:
                 f"{run.path}: expected a folder that can be made (runs_dir, run_name). "
                 f"Received: {getattr(error, 'strerror', error)}"
             ) from error
-        write_text(run.path / "config.yaml", config_yaml(_with_whole_paths(config)))
-        write_json(run.path / "split.json", split)
         return run
+
+    @classmethod
+    def create(cls, path: Path, config: Config, split: dict[str, Any]) -> Run:
+        """Make the folder of a new run and say in it what is trained; ``start`` makes it a run."""
+        run = cls.reserve(path)
+        run.describe(config, split)
+        return run
+
+    def describe(self, config: Config, split: dict[str, Any]) -> None:
+        """Write the settings and the fold."""
+        self._refuse_another()  # again: whoever held the folder until now may have made a run of it
+        write_text(self.path / "config.yaml", config_yaml(_with_whole_paths(config)))
+        write_json(self.path / "split.json", split)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from training in the folder.
+
+        Raises
+        ------
+        RunError
+            If one does.
+        """
+        try:
+            with locked(self.path / LOCK):
+                yield
+        except BlockingIOError as error:
+            raise RunError(f"{self.path}: expected a run that nobody trains. Received: another process does") from error
 
     def start(self, about: dict[str, Any]) -> None:
         """Write ``run.json``, which makes the folder a run; whatever resuming needs is there already."""
@@ -148,6 +175,8 @@ class Run:
         try:
             with path.open(newline="", encoding="utf-8") as stream:
                 rows = [{key: float(row[key]) for key in HISTORY_COLUMNS} for row in csv.DictReader(stream)]
+            if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)):
+                raise RunError(f"{path}: expected the epochs 1 to {len(rows)}, each once. Received: others")
             return [{**row, "epoch": int(row["epoch"])} for row in rows]
         except FileNotFoundError:
             return []
@@ -178,23 +207,31 @@ class Run:
         RunError
             If no epoch is finished, or the one that is wanted is not kept.
         """
-        kept = self.kept_epochs()
-        history = [row for row in self.history() if row["epoch"] in kept]
+        history, kept = self.history(), self.kept_epochs()
         if not history:
             raise RunError(f"{self.path}: expected at least one finished epoch. Received: none")
-        if wanted == "last":
-            return int(history[-1]["epoch"])
-        if wanted == "best":
-            return choose_epoch(history, self.config.train.choose_by)
+        if wanted in ("best", "last"):
+            epoch = (
+                choose_epoch(history, self.config.train.choose_by) if wanted == "best" else int(history[-1]["epoch"])
+            )
+            if epoch not in kept:  # training always keeps both
+                raise RunError(
+                    f"{self.weights_path(epoch)}: expected the weights of the {wanted} epoch. Received: no such file"
+                )
+            return epoch
         if not wanted.isdecimal() or int(wanted) not in kept:
             raise RunError(
                 f"{self.path}: expected best, last or one of the kept epochs {_ranges(kept)}. Received: epoch={wanted}"
             )
         return int(wanted)
 
+    def _refuse_another(self) -> None:
+        if (self.path / "run.json").exists():
+            raise RunError(f"{self.path}: expected a new folder. Received: one with a run; --resume continues it")
+
     def _about_list(self, key: str) -> list[str]:
         found = self.about.get(key)
-        if not isinstance(found, list):
+        if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
             raise RunError(f"{self.path / 'run.json'}: expected a list of {key}. Received: {key}={found!r}")
         return list(found)
 
@@ -204,7 +241,7 @@ class Run:
             found = json.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise RunError(f"{self.path}: expected a run's folder. Received: no {name} in it") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise RunError(f"{path}: expected JSON. Received: {error}") from error
         if not isinstance(found, dict):
             raise RunError(f"{path}: expected a JSON object. Received: {type(found).__name__}")

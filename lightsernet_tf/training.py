@@ -60,19 +60,21 @@ def train(config: Config, experiment: Experiment | None = None, run_path: Path |
         notes += [note for note in start.notes if note not in notes]
     optimizer = _optimizer(config, network)
     path = run_path or Path(config.runs_dir).expanduser() / (config.run_name or run_name(config))
-    run = Run.create(path, config, describe_split(experiment, fold))
-    save_state(run.state_path, network, optimizer, [])
-    run.start(
-        {
-            "labels": list(experiment.labels),
-            "input_shape": list(experiment.store.input_shape),
-            "seeds": {"train": config.train.seed, "split": config.split.seed},
-            "threads": _threads(),
-            "notes": notes,
-            "left_out": [[str(path), reason] for path, reason in experiment.left_out],
-        }
-    )
-    _fit(run, experiment, fold, network, optimizer, [])
+    run = Run.reserve(path)
+    with run.held():
+        run.describe(config, describe_split(experiment, fold))
+        save_state(run.state_path, network, optimizer, [])
+        run.start(
+            {
+                "labels": list(experiment.labels),
+                "input_shape": list(experiment.store.input_shape),
+                "seeds": {"train": config.train.seed, "split": config.split.seed},
+                "threads": _threads(),
+                "notes": notes,
+                "left_out": [[str(path), reason] for path, reason in experiment.left_out],
+            }
+        )
+        _fit(run, experiment, fold, network, optimizer, [])
     return run
 
 
@@ -87,18 +89,19 @@ def resume(path: Path, experiment: Experiment | None = None) -> Run:
     run = Run.open(path)
     experiment = experiment.under(run.config) if experiment else prepare(run.config)
     fold = same_fold(run, experiment)
-    if run.about.get("threads") != _threads():
-        _logger.warning(
-            "%s: trained with %s threads until now and with %d from here on: sums may round differently",
-            run.path,
-            run.about.get("threads"),
-            _threads(),
-        )
-    network = build_network(experiment)
-    optimizer = _optimizer(run.config, network)
-    history = load_state(run.state_path, network, optimizer)
-    run.write_history(history)
-    _fit(run, experiment, fold, network, optimizer, history)
+    with run.held():
+        if run.about.get("threads") != _threads():
+            _logger.warning(
+                "%s: trained with %s threads until now and with %d from here on: sums may round differently",
+                run.path,
+                run.about.get("threads"),
+                _threads(),
+            )
+        network = build_network(experiment)
+        optimizer = _optimizer(run.config, network)
+        history = load_state(run.state_path, network, optimizer)
+        run.write_history(history)
+        _fit(run, experiment, fold, network, optimizer, history)
     return run
 
 

@@ -290,3 +290,13 @@ def test_windows_are_the_same_in_a_pipeline_and_their_length_is_known(segments):
     assert dataset.element_spec.shape[-1] == window_samples(audio, RATE_HZ) == 3200
     for waveform, windows in zip(waveforms, dataset, strict=True):
         np.testing.assert_allclose(windows, prepare(waveform, audio, RATE_HZ), rtol=0, atol=1e-6)
+
+
+def test_the_level_of_a_recording_of_minutes():
+    """More than 2**31 / 999 samples."""
+    waveform = np.random.default_rng(3).standard_normal(2_200_007).astype(np.float32)
+    expected = np.clip(waveform / np.percentile(np.abs(waveform), 99.9), -1, 1)
+    static = tf.function(normalize)(tf.constant(waveform))
+    dynamic = tf.function(normalize, input_signature=[tf.TensorSpec([None], tf.float32)])(waveform)
+    np.testing.assert_allclose(static, expected, atol=1e-6)
+    np.testing.assert_allclose(dynamic, expected, atol=1e-6)

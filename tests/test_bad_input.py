@@ -657,8 +657,15 @@ def test_a_bad_file_in_a_process_of_its_own(options, copied, tmp_path):
 
 
 def test_ctrl_c_before_the_training_leaves_nothing(options, tiny_corpus, tmp_path):
-    done = process(sys.executable, "-m", "lightsernet_tf.train", *options(tiny_corpus, cache_dir=tmp_path / "cache"))
-    time.sleep(3)  # somewhere in the imports
+    # A shell starts what it runs in the background with SIGINT ignored, and children inherit that.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from lightsernet_tf.cli import run_command; from lightsernet_tf.train import main;"
+        "print('ready', flush=True); run_command(main, sys.argv[1:])"
+    )
+    done = process(sys.executable, "-c", code, *options(tiny_corpus, cache_dir=tmp_path / "cache"))
+    assert done.stdout.readline() == "ready\n"
+    time.sleep(0.3)  # somewhere in the imports of TensorFlow
     done.send_signal(signal.SIGINT)
     out, err = done.communicate(timeout=240)
     assert (done.returncode, out) == (130, ""), err

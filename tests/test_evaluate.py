@@ -24,12 +24,15 @@ def test_it_says_what_was_reached_and_what_to_open(run, capsys, options, epoch):
     lines = capsys.readouterr().out.splitlines()
     number = run.resolve_epoch(epoch)
     assert lines[0] == f"{run.path}, epoch {number} of 2"
+    if "all" in options:
+        assert lines.pop(1).startswith(f"  Of 2 kept epochs, epoch {number} was chosen, with a validation UA of ")
     for part, line in zip(("training", "validation", "test"), lines[1:4], strict=True):
         assert re.match(rf"  {part} +UA \d+\.\d % \[\d+\.\d, \d+\.\d\]  WA \d+\.\d %  macro F1 \d+\.\d %", line)
     report = Path(lines[4].removeprefix("Report:   "))
     assert report == run.report_dir(number) / "report.md"
     assert report.exists()
     assert lines[5].startswith("Pictures: ")
+    assert all(Path(picture).exists() for picture in lines[5].removeprefix("Pictures: ").split(", "))
     assert lines[6] == f"Curves:   tensorboard --logdir {run.path / 'tensorboard'}"
     assert (report.parent / "sweep.png").exists() or "all" not in options
 

@@ -1,5 +1,7 @@
 import json
 import math
+import subprocess
+import sys
 
 import pytest
 
@@ -138,20 +140,39 @@ def test_paths_mean_the_same_from_every_folder(tmp_path, monkeypatch):
 
 
 def test_kept_epochs_are_whole_ones_with_weights_under_their_final_name(tmp_path):
-    history = [figures(epoch) for epoch in (1, 2, 4, 10, 12345)]
-    run = make_run(tmp_path, history=history, kept=[10, 2, 12345, 12346])
+    run = make_run(tmp_path, history=[figures(epoch) for epoch in range(1, 13)], kept=[10, 2, 12, 13])
     for name in (".partial-7-epoch_0003.weights.h5", "epoch_0004.weights.h5.bak", "other.h5"):
         (tmp_path / "checkpoints" / name).touch()
-    assert run.kept_epochs() == [2, 10, 12345]
+    assert run.kept_epochs() == [2, 10, 12]
     assert run.weights_path(2).name == "epoch_0002.weights.h5"
 
 
 def test_best_last_and_numbers_mean_kept_epochs(tmp_path):
     history = [figures(1, ua=0.6), figures(2, ua=0.9), figures(3, ua=0.7), figures(4, ua=0.1), figures(5, ua=0.2)]
-    run = make_run(tmp_path, history=history, kept=[1, 3, 4])
-    assert run.resolve_epoch("best") == 3  # 2 is better and not kept
-    assert run.resolve_epoch("last") == 4
+    run = make_run(tmp_path, history=history, kept=[1, 2, 5])
+    assert run.resolve_epoch("best") == 2
+    assert run.resolve_epoch("last") == 5
     assert run.resolve_epoch("1") == 1
+
+
+@pytest.mark.parametrize(("wanted", "epoch"), [("best", 2), ("last", 3)])
+def test_weights_that_should_be_kept_and_are_not_are_named(tmp_path, wanted, epoch):
+    run = make_run(tmp_path, history=[figures(1), figures(2, ua=0.9), figures(3)], kept=[1])
+    with pytest.raises(RunError, match=rf"epoch_000{epoch}\.weights\.h5: expected the weights of the {wanted} epoch"):
+        run.resolve_epoch(wanted)
+
+
+def test_a_folder_is_held_by_one_process_at_a_time(tmp_path):
+    run = make_run(tmp_path)
+    with run.held():
+        code = (
+            "from pathlib import Path; from lightsernet_tf.run_folder import Run\n"
+            f"with Run(Path({str(tmp_path)!r})).held(): pass"
+        )
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert "expected a run that nobody trains. Received: another process does" in other.stderr
+    with run.held():
+        pass
 
 
 def test_best_is_chosen_by_the_runs_own_figure(tmp_path):

@@ -86,13 +86,20 @@ def started(config: Config, name: str, tmp_path: Path, *code: str) -> tuple[subp
     command = [sys.executable, "-c", KILLED_WHILE_WRITING, str(settings), *code]
     if not code:
         command = [sys.executable, "-m", "lightsernet_tf.train", "--config", str(settings)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    # A shell starts what it runs in the background with SIGINT ignored, and children inherit that.
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     return process, Path(config.runs_dir) / name
 
 
 def test_killed_processes_go_on_to_the_bit(augmented, reference, tmp_path):
     in_weights, weights_path = started(augmented, "killed in weights", tmp_path, "epoch_0003.weights.h5", "1")
-    in_state, state_path = started(augmented, "killed in state", tmp_path, "state.npz", "4")
+    in_state, state_path = started(augmented, "killed in state", tmp_path, "state.npz", "5")
     anywhere, anywhere_path = started(augmented, "killed anywhere", tmp_path)
     until = time.monotonic() + 240
     while not (anywhere_path / "checkpoints" / "epoch_0002.weights.h5").exists() and time.monotonic() < until:
@@ -108,7 +115,7 @@ def test_killed_processes_go_on_to_the_bit(augmented, reference, tmp_path):
     assert Run.open(state_path).weights_path(4).exists()
     assert Run.open(state_path).kept_epochs() == [1, 2, 3]
     assert [row["epoch"] for row in Run.open(state_path).history()] == [1, 2, 3]
-    assert 2 <= len(Run.open(anywhere_path).kept_epochs()) < augmented.train.epochs
+    assert 1 <= len(Run.open(anywhere_path).kept_epochs()) < augmented.train.epochs
     for path in (weights_path, state_path, anywhere_path):
         assert_same_end(resume(path), reference)
 

@@ -106,7 +106,8 @@ def find_audio(folder: Path, expected: str, suffixes: Collection[str] = (".wav",
         visited.add(resolved)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
+            named_so = not name.startswith(".") and Path(name).suffix.lower() in suffixes
+            if named_so and Path(parent, name).is_file():
                 found = True
                 yield Path(parent, name)
     if not found:
