@@ -62,7 +62,7 @@ def draw_features(files: Sequence[Path], path: Path, config: FeatureConfig) -> N
         librosa.display.waveshow(waveform, sr=config.sample_rate_hz, ax=axes, color="#1f6f9c", linewidth=0.6)
         axes.set_title(drawable(file.name, font), font=font, fontsize=11, parse_math=False)
         axes.set(ylim=(-1.05, 1.05), xlabel="")
-    grid[0, 0].set_ylabel("waveform, level\nas the network hears it")
+    grid[0, 0].set_ylabel("waveform\n(levelled)")
     for row, draw in zip(grid[1:], (_draw_spectrograms, _draw_log_mel_spectrograms, _draw_mfccs), strict=True):
         draw(picture, row, waveforms, config)
     for axes in grid.flat:
