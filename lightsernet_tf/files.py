@@ -44,7 +44,7 @@ def written_beside(path: Path) -> Iterator[Path]:
         beside.replace(path)
     except BaseException as error:
         beside.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
             error.filename = str(path)  # a full disk names no file
         raise
     if os.name == "posix":  # elsewhere a folder cannot be opened, and the rename itself is journalled

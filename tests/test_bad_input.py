@@ -565,7 +565,12 @@ DAMAGE = {
         "/checkpoints/epoch_0001.weights.h5: expected the weights of this network. Received: ",
         False,
     ),
-    "no weights": ("checkpoints/epoch_0001.weights.h5", Path.unlink, ": expected at least one finished epoch", False),
+    "no weights": (
+        "checkpoints/epoch_0001.weights.h5",
+        Path.unlink,
+        "/checkpoints/epoch_0001.weights.h5: expected the weights of the best epoch",
+        False,
+    ),
 }
 
 

@@ -107,9 +107,10 @@ def find_audio(folder: Path, expected: str, suffixes: Collection[str] = (".wav",
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             named_so = not name.startswith(".") and Path(name).suffix.lower() in suffixes
-            if named_so and Path(parent, name).is_file():
+            path = Path(parent, name)
+            if named_so and (path.is_file() or not path.exists()):  # a link to nothing is told, a pipe passed over
                 found = True
-                yield Path(parent, name)
+                yield path
     if not found:
         raise CorpusError(f"{folder}: expected audio files such as {expected}. Received: none")
 
