@@ -23,6 +23,7 @@ from lightsernet_tf.metrics import bootstrap_intervals
 from lightsernet_tf.reports import (
     FIGURE_NAMES,
     HOW_TO_READ,
+    Intervals,
     groups_section,
     interval,
     markdown_table,
@@ -44,7 +45,7 @@ class CrossValidation:
     path: Path
     notes: list[str]
     scores: Scores
-    intervals: dict[str, tuple[float, float]]
+    intervals: Intervals
     speakers: GroupScores
     report_path: Path
 
@@ -152,7 +153,7 @@ def pool(path: Path, experiment: Experiment) -> CrossValidation:
     write_text(path / "report.md", _report(experiment, runs, notes, predictions, scores, intervals, speakers))
     write_json(
         path / "scores.json",
-        {"notes": notes, "pooled": scores.to_dict(), "intervals": intervals, "speakers": speakers.to_dict()},
+        {"notes": notes, "pooled": scores.to_dict(), "intervals": dict(intervals), "speakers": speakers.to_dict()},
     )
     return CrossValidation(path, notes, scores, intervals, speakers, path / "report.md")
 
@@ -219,7 +220,7 @@ def _report(
     notes: list[str],
     predictions: list[dict[str, str]],
     scores: Scores,
-    intervals: dict[str, tuple[float, float]],
+    intervals: Intervals,
     speakers: GroupScores,
 ) -> str:
     folds = "## Folds\n\n" + markdown_table(

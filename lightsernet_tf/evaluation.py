@@ -22,6 +22,7 @@ from lightsernet_tf.judging import Predictor, keras_predictor, predict_utterance
 from lightsernet_tf.losses import make_loss
 from lightsernet_tf.metrics import bootstrap_intervals
 from lightsernet_tf.reports import (
+    Intervals,
     figure,
     interval,
     percent,
@@ -35,8 +36,6 @@ from lightsernet_tf.run_folder import HistoryRow, Run, choose_epoch
 from lightsernet_tf.scores import FIGURES, Scores, score
 from lightsernet_tf.splits import Fold
 from lightsernet_tf.training import build_network, same_fold
-
-Intervals = dict[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)

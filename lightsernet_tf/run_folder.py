@@ -68,7 +68,7 @@ class Run:
 
     @classmethod
     def reserve(cls, path: Path) -> Run:
-        """Make the folder of a new run.
+        """Make the folder of a new run; ``describe`` says in it what is trained and ``start`` makes it a run.
 
         Raises
         ------
@@ -89,13 +89,6 @@ class Run:
                 f"{run.path}: expected a folder that can be made (runs_dir, run_name). "
                 f"Received: {getattr(error, 'strerror', error)}"
             ) from error
-        return run
-
-    @classmethod
-    def create(cls, path: Path, config: Config, split: dict[str, Any]) -> Run:
-        """Make the folder of a new run and say in it what is trained; ``start`` makes it a run."""
-        run = cls.reserve(path)
-        run.describe(config, split)
         return run
 
     def describe(self, config: Config, split: dict[str, Any]) -> None:

@@ -105,7 +105,8 @@ def test_a_state_that_is_something_else_is_refused(tmp_path):
 def kept(tmp_path_factory):
     """The weights of the paper's network after an epoch, as a run keeps them."""
     path = tmp_path_factory.mktemp("kept") / "run ü"
-    run = Run.create(path, Config(), {})
+    run = Run.reserve(path)
+    run.describe(Config(), {})
     run.start({"labels": list("abcdefg"), "notes": [], "left_out": []})
     network = light_sernet((184, 40, 1), 7, seed=3)
     optimizer = keras.optimizers.Adam()

@@ -19,7 +19,8 @@ def figures(epoch, ua=0.5, loss=1.0):
 
 
 def make_run(path, config=None, *, history=(), kept=()):
-    run = Run.create(path, config or Config(), SPLIT)
+    run = Run.reserve(path)
+    run.describe(config or Config(), SPLIT)
     run.start(ABOUT)
     if history:
         run.write_history(history)

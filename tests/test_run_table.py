@@ -49,7 +49,8 @@ JUST_BEGUN = replace(
 
 def make_run(path, config=None, *, val_ua=(), kept=None, test=None, notes=(), fold="fold_00"):
     """Make a run with an epoch for each validation UA; `test` maps judged epochs to the UA of their test data."""
-    run = Run.create(path, config or Config(), {"fold": fold})
+    run = Run.reserve(path)
+    run.describe(config or Config(), {"fold": fold})
     run.start({"labels": ["a"], "notes": list(notes)})
     rows = [
         dict.fromkeys(HISTORY_COLUMNS, 1.0) | {"epoch": epoch, "val_ua": ua, "val_wa": ua / 2, "val_macro_f1": ua / 4}
