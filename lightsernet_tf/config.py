@@ -21,7 +21,7 @@ Schedule = Literal["published", "plateau", "constant", "cosine"]
 LossName = Literal["cross_entropy", "focal"]
 Balance = Literal["none", "class_weight", "oversample"]
 Protocol = Literal[
-    "leave_one_speaker_out", "group_k_fold", "stratified_hold_out", "random_hold_outs", "manifest", "published"
+    "leave_one_speaker_out", "group_k_fold", "stratified_hold_out", "random_hold_outs", "manifest", "published", "final"
 ]
 
 _TEXT_KEYS = "text as keys (in YAML put quotes around no, yes, on, off and numbers)"
@@ -217,7 +217,8 @@ class SplitConfig:
     Parameters
     ----------
     protocol
-        How the folds are made; ``published`` alone chooses the epoch on the test data and says so everywhere.
+        How the folds are made; ``published`` alone chooses the epoch on the test data, ``final`` alone tests nobody
+        (for a network to ship), and both say so everywhere.
     fold
         Which fold ``train`` trains, counted from 0, speakers in the order of their names; ``cross_validate``
         trains them all.

@@ -81,9 +81,16 @@ def cross_validate(config: Config, *, jobs: int = 1) -> CrossValidation:
 
     Raises
     ------
+    ConfigError
+        If the protocol tests nobody.
     RunError
         If the folder holds a cross-validation with other settings, or the corpus has changed since.
     """
+    if config.split.protocol == "final":
+        raise ConfigError(
+            "split.protocol: expected one with test data to cross-validate. Received: protocol='final', which tests "
+            "nobody; train it with python -m lightsernet_tf.train"
+        )
     experiment = prepare(config)
     path = Path(config.runs_dir).expanduser() / (config.run_name or cross_validation_name(config))
     _claim(path, config)

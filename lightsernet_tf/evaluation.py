@@ -65,7 +65,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A judged epoch of a run: one ``Judgement`` for each of training, validation and test, and where its report is."""
+    """A judged epoch of a run: one ``Judgement`` for each of training, validation and, if any, test, and its report."""
 
     run: Run
     epoch: int
@@ -85,7 +85,7 @@ class Evaluation:
                 f"({judged.scores.utterances} utterances"
                 + (f", none of {', '.join(judged.scores.absent)})" if judged.scores.absent else ")")
             )
-        pictures = ["confusion_test.png", "curves.png", *(["sweep.png"] if self.sweep else [])]
+        pictures = [f"confusion_{list(self.parts)[-1]}.png", "curves.png", *(["sweep.png"] if self.sweep else [])]
         lines += [
             f"Report:   {self.report_path}",
             f"Pictures: {', '.join(str(self.report_path.parent / name) for name in pictures)}",
@@ -122,6 +122,7 @@ def evaluate_run(run: Run, epoch: str = "best", experiment: Experiment | None = 
     parts = {
         part: judge(predict, experiment, positions, seed=run.config.train.seed)
         for part, positions in fold.parts().items()
+        if positions
     }
     by_hand = epoch.isdecimal()
     path = _write_report(run, experiment, fold, number, parts, sweep, by_hand=by_hand)
@@ -169,7 +170,7 @@ def _write_report(
     folder = run.report_dir(epoch)
     history = run.history()
     notes = list(run.notes)
-    if by_hand:
+    if by_hand and fold.test:
         notes.append(f"epoch {epoch} was named by hand: comparing epochs by their test figures would be optimistic")
     chosen = run.resolve_epoch("best")  # what pictures and diagnosis call so, whichever epoch is judged
     data = _choosing_data(run)
@@ -193,8 +194,7 @@ def _write_report(
     if sweep:
         draw_sweep(sweep, epoch, folder / "sweep.png", notes, validation_name=chooses)
         sections.append(sweep_section("All kept epochs", sweep, epoch, data=data, picture="sweep.png"))
-    for part in ("test", "validation", "training"):
-        judged = parts[part]
+    for part, judged in reversed(parts.items()):
         sections.append(
             scores_section(part.capitalize(), judged.scores, judged.intervals, picture=f"confusion_{part}.png")
         )
@@ -205,7 +205,7 @@ def _write_report(
         facts={
             **experiment_facts(experiment),
             "fold": fold.name,
-            **{f"{part} speakers": experiment.speakers(positions) for part, positions in fold.parts().items()},
+            **{f"{part} speakers": experiment.speakers(ids) or "none" for part, ids in fold.parts().items()},
             "versions": ", ".join(f"{name} {version}" for name, version in run.about["versions"].items()),
             "epoch judged": f"{epoch} of {len(history)}" + (", named by hand" if by_hand else ""),
         },
@@ -215,7 +215,7 @@ def _write_report(
             history,
             chosen,
             parts["validation"].scores,
-            parts["test"].scores,
+            parts["test"].scores if "test" in parts else None,
             training=parts["training"].scores,
             judged_epoch=epoch,
             validation_loss_standard_error=_loss_standard_error(run, parts["validation"]),

@@ -17,7 +17,7 @@ from lightsernet_tf.corpora.demo import NOTICE
 from lightsernet_tf.errors import ConfigError, CorpusError
 from lightsernet_tf.feature_store import FeatureStore, open_feature_store
 from lightsernet_tf.leaks import check_leaks, first_of_identical
-from lightsernet_tf.splits import OPTIMISTIC_NOTE, Fold, check_classes, make_folds
+from lightsernet_tf.splits import NO_TEST_NOTE, OPTIMISTIC_NOTE, Fold, check_classes, make_folds
 
 _logger = logging.getLogger(__name__)
 
@@ -96,6 +96,8 @@ class Experiment:
         notes = []
         if self.config.split.protocol == "published":
             notes.append(OPTIMISTIC_NOTE)
+        if self.config.split.protocol == "final":
+            notes.append(NO_TEST_NOTE)
         if self.config.corpus.name == "demo":
             notes.append(NOTICE)
         tested = {speaker for fold in folds for speaker in self.speakers(fold.test)}
@@ -144,7 +146,7 @@ def prepare(config: Config) -> Experiment:
     for fold in make_folds(chosen, config.split):
         fold = _renumbered(fold, usable)
         check_leaks(fold, corpus.utterances, store.content, protocol=config.split.protocol)
-        check_classes(fold, corpus.utterances, corpus.labels)
+        check_classes(fold, corpus.utterances, corpus.labels, protocol=config.split.protocol)
         folds.append(fold)
     class_ids = np.array([corpus.labels.index(utterance.label) for utterance in corpus.utterances])
     return Experiment(config, corpus, store, class_ids, tuple(folds), tuple(left_out))

@@ -8,7 +8,7 @@ from pathlib import Path
 from lightsernet_tf.errors import RunError
 from lightsernet_tf.experiment import Experiment
 from lightsernet_tf.run_folder import Run
-from lightsernet_tf.splits import SPEAKER_INDEPENDENT, Fold
+from lightsernet_tf.splits import NO_TEST_NOTE, SPEAKER_INDEPENDENT, Fold
 
 KEY = "train.initial_weights"
 
@@ -40,7 +40,8 @@ def find_initial_weights(given: str, experiment: Experiment, fold: Fold) -> Init
         return InitialWeights(path, (f"started from the weights in {path.name}, whose training data is not known",))
     _check_fits(run, experiment)
     _check_has_not_heard(run, experiment, fold)
-    return InitialWeights(path, (*run.notes, f"started from {run.path.name}, {path.name.split('.')[0]}"))
+    notes = [note for note in run.notes if note != NO_TEST_NOTE]  # which tells of that run's figures alone
+    return InitialWeights(path, (*notes, f"started from {run.path.name}, {path.name.split('.')[0]}"))
 
 
 def _check_fits(run: Run, experiment: Experiment) -> None:

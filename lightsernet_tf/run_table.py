@@ -235,7 +235,7 @@ def _read_run(path: Path, folder: Path) -> RunRow:
 
 def _test_scores(run: Run, epoch: int) -> dict[str, float]:
     judged = run.scores(epoch)
-    if judged is None:
+    if judged is None or run.config.split.protocol == "final":
         return {}
     try:
         return {key: float(judged["test"][key]) for key in ("ua", "wa", "macro_f1")}

@@ -19,15 +19,22 @@ from lightsernet_tf.config import Protocol, SplitConfig
 from lightsernet_tf.corpora.base import Utterance
 from lightsernet_tf.errors import ConfigError, CorpusError
 
-SPEAKER_INDEPENDENT: frozenset[Protocol] = frozenset({"leave_one_speaker_out", "group_k_fold"})
+SPEAKER_INDEPENDENT: frozenset[Protocol] = frozenset({"leave_one_speaker_out", "group_k_fold", "final"})
 OPTIMISTIC_NOTE = "optimistic: the epoch was chosen on the test data"
+NO_TEST_NOTE = (
+    "no test data: the validation figures chose the epoch and are optimistic; see a cross-validation for what to "
+    "expect of new speakers"
+)
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Positions of the utterances of each part; ``name`` serves as a folder's name."""
+    """Positions of the utterances of each part; ``name`` serves as a folder's name.
+
+    Only under ``final`` may a part be empty: ``test``.
+    """
 
     name: str
     train: tuple[int, ...]
@@ -95,19 +102,24 @@ def group_k_fold(utterances: Sequence[Utterance], config: SplitConfig) -> Iterat
     yield from _speaker_folds(utterances, [(f"fold_{n:02d}", group) for n, group in enumerate(groups)], config)
 
 
+def final(utterances: Sequence[Utterance], config: SplitConfig) -> Iterator[Fold]:
+    """Test nobody: the first speakers of a seeded circle choose the epoch, all others are trained on (to ship)."""
+    yield from _speaker_folds(utterances, [("final", set())], config)
+
+
 def _speaker_folds(
     utterances: Sequence[Utterance], tests: Sequence[tuple[str, set[str]]], config: SplitConfig
 ) -> Iterator[Fold]:
     circle = sorted({utterance.speaker for utterance in utterances})
     np.random.default_rng(config.seed).shuffle(circle)
     for name, tested in tests:
-        start = max(circle.index(speaker) for speaker in tested)
+        start = max((circle.index(speaker) for speaker in tested), default=0)
         others = [speaker for speaker in circle[start:] + circle[:start] if speaker not in tested]
         if len(others) <= config.validation_speakers:
             raise CorpusError(
                 f"split.protocol {config.protocol}: expected more than split.validation_speakers="
-                f"{config.validation_speakers} speakers beside the tested ones. Received: {len(others)} "
-                f"({', '.join(sorted(others)) or 'none'})"
+                f"{config.validation_speakers} speakers{' beside the tested ones' if tested else ''}. "
+                f"Received: {len(others)} ({', '.join(sorted(others)) or 'none'})"
             )
         validating = set(others[: config.validation_speakers])
         yield Fold(
@@ -165,13 +177,14 @@ _PROTOCOLS: dict[Protocol, Callable[[Sequence[Utterance], SplitConfig], Iterator
     "random_hold_outs": random_hold_outs,
     "manifest": manifest,
     "published": published,
+    "final": final,
 }
 
 
-def check_classes(fold: Fold, utterances: Sequence[Utterance], labels: Sequence[str]) -> None:
-    """Refuse a fold without a training utterance of some class, and one with an empty side."""
+def check_classes(fold: Fold, utterances: Sequence[Utterance], labels: Sequence[str], *, protocol: Protocol) -> None:
+    """Refuse a fold without a training utterance of some class, and one with an empty side, save ``final``'s test."""
     for side, positions in fold.parts().items():
-        if not positions:
+        if not positions and not (side == "test" and protocol == "final"):
             raise CorpusError(f"{fold.name}: expected at least one {side} utterance. Received: none")
     trained = {utterances[position].label for position in fold.train}
     missing = [label for label in labels if label not in trained]

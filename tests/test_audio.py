@@ -11,7 +11,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightsernet_tf.audio import decode, fit_duration, load_waveform, normalize, prepare, window_samples
+from lightsernet_tf.audio import decode, load_waveform
 from lightsernet_tf.config import AudioConfig
 from lightsernet_tf.errors import AudioError
 from lightsernet_tf.wav_header import open_audio

@@ -83,6 +83,11 @@ def test_the_published_protocol_differs_in_its_split_alone_and_says_optimistic(t
     assert OPTIMISTIC_NOTE in experiment.notes(experiment.folds[0])
 
 
+def test_the_final_settings_test_nobody():
+    changed = {"split.protocol": "final", "split.validation_speakers": 2, "train.epochs": 80}
+    assert difference("emodb_final.yaml", "emodb.yaml") == changed
+
+
 def test_ravdess_reduces_its_identical_pair():
     config = loaded("ravdess.yaml")
     assert config.corpus.duplicates == "drop"

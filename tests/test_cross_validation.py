@@ -17,7 +17,7 @@ from lightsernet_tf.callbacks import Progress
 from lightsernet_tf.config import Config, SplitConfig
 from lightsernet_tf.config_parser import config_yaml
 from lightsernet_tf.cross_validation import CrossValidation, cross_validate, pool, run_fold
-from lightsernet_tf.errors import RunError
+from lightsernet_tf.errors import ConfigError, RunError
 from lightsernet_tf.evaluation import evaluate_run
 from lightsernet_tf.experiment import prepare
 from lightsernet_tf.run_folder import Run
@@ -247,3 +247,11 @@ def test_the_published_protocol_is_called_optimistic_everywhere(config, tmp_path
         assert f"> **{note}**" in text
         assert f"  {note}" in done.summary().splitlines()
     assert evaluate_run(Run.open(done.path / "published_01")).run.notes[0] == OPTIMISTIC_NOTE
+
+
+def test_a_protocol_that_tests_nobody_stops_before_anything_is_read(config, monkeypatch):
+    monkeypatch.setattr(cross_validation, "prepare", lambda config: pytest.fail("the corpus was read"))
+    final = replace(config, run_name="final", split=SplitConfig(protocol="final"))
+    with pytest.raises(ConfigError, match=r"split\.protocol: expected one with test data .* protocol='final'"):
+        cross_validate(final)
+    assert not (Path(config.runs_dir) / "final").exists()

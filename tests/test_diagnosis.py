@@ -54,6 +54,12 @@ def noise(size, seed=2):
     return np.random.default_rng(seed).normal(0, size, EPOCHS)
 
 
+def test_without_test_data_nothing_is_said_of_it():
+    never_fear = score_predictions([0, 1, 2], [0, 1, 1], LABELS)
+    assert "test" in " ".join(diagnose(history(), 50, never_fear, never_fear))
+    assert "test" not in " ".join(diagnose(history(), 50, never_fear, None))
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_no_rule_speaks_of_a_good_training(rule):
     assert rule(evidence(test=judged(seed=5))) is None

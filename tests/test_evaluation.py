@@ -17,7 +17,7 @@ from lightsernet_tf.errors import RunError
 from lightsernet_tf.evaluation import Evaluation, evaluate_run, sweep_epochs
 from lightsernet_tf.experiment import prepare
 from lightsernet_tf.run_folder import Run, choose_epoch
-from lightsernet_tf.splits import OPTIMISTIC_NOTE
+from lightsernet_tf.splits import NO_TEST_NOTE, OPTIMISTIC_NOTE
 from lightsernet_tf.training import train
 
 PARTS = ("training", "validation", "test")
@@ -202,6 +202,35 @@ def test_the_sweep_chooses_by_the_loss_that_was_trained(published):
         [row["val_loss"] for row in published.history()], rel=1e-6
     )
     assert choose_epoch(rows, "loss") == published.resolve_epoch("best")
+
+
+def test_a_final_run_is_judged_without_test_data_and_says_so(tiny_config, tmp_path):
+    config = settings(tiny_config, tmp_path, "run")
+    run = train(replace(config, split=SplitConfig(protocol="final")))
+    judged = evaluate_run(run, "all")
+    folder = judged.report_path.parent
+    text = judged.report_path.read_text(encoding="utf-8")
+    assert text.splitlines()[2] == f"> **{NO_TEST_NOTE}**"
+    assert "| test speakers | none |" in text
+    for word in ("## Test", "confusion_test", "test data (", "speaker-dependent"):
+        assert word not in text
+    for name in ("confusion_validation.png", "confusion_training.png", "sweep.png"):
+        assert f"({name})" in text
+    scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+    assert scores.keys() == {"epoch", "notes", "training", "validation"}
+    assert scores["notes"] == run.notes == [NO_TEST_NOTE]
+    rows = read_csv(folder / "predictions.csv")
+    assert [row["part"] for row in rows] == ["training"] * 24 + ["validation"] * 12
+    assert {row["note"] for row in rows} == {NO_TEST_NOTE}
+    lines = judged.summary().splitlines()
+    assert lines[1] == f"  {NO_TEST_NOTE}"
+    assert [line.split()[0] for line in lines[3:5]] == ["training", "validation"]
+    for name in lines[-2].removeprefix("Pictures: ").split(", "):
+        assert Path(name).exists()
+    assert not list(folder.glob("*test*"))
+    by_hand = evaluate_run(run, "1").report_path.read_text(encoding="utf-8")
+    assert "| 1 of 2, named by hand |" in by_hand
+    assert "test figures" not in by_hand
 
 
 def write_list(corpus: Path, path: Path, names: dict[str, str]) -> None:

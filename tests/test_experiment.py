@@ -12,7 +12,7 @@ from lightsernet_tf.config import AugmentConfig, Config, CorpusConfig, SplitConf
 from lightsernet_tf.corpora.demo import NOTICE
 from lightsernet_tf.errors import AudioError, ConfigError, CorpusError
 from lightsernet_tf.experiment import prepare
-from lightsernet_tf.splits import OPTIMISTIC_NOTE, choose_fold
+from lightsernet_tf.splits import NO_TEST_NOTE, OPTIMISTIC_NOTE, choose_fold
 
 
 @pytest.fixture
@@ -170,6 +170,14 @@ def test_the_published_protocol_is_called_optimistic(tiny):
     assert first == OPTIMISTIC_NOTE == "optimistic: the epoch was chosen on the test data"
     assert second.startswith("speaker-dependent: ")
     assert experiment.folds[0].validation == experiment.folds[0].test
+
+
+def test_a_final_fold_says_that_nothing_is_tested(tiny_config):
+    final = prepare(changed(tiny_config, "split", protocol="final"))
+    (fold,) = final.folds
+    assert final.notes(fold) == [NO_TEST_NOTE]
+    assert final.num_used == 36
+    assert (len(final.speakers(fold.train)), final.speakers(fold.test)) == (2, [])
 
 
 def test_the_demo_corpus_is_called_synthetic(tiny):

@@ -12,11 +12,12 @@ import pytest
 import soundfile
 
 from lightsernet_tf import feature_store
-from lightsernet_tf.audio import load_waveform, prepare
+from lightsernet_tf.audio import load_waveform
 from lightsernet_tf.config import AudioConfig, FeatureConfig
 from lightsernet_tf.errors import AudioError, ConfigError
 from lightsernet_tf.feature_store import FeatureStore, open_feature_store
 from lightsernet_tf.features import extract
+from lightsernet_tf.windows import prepare
 
 RATE_HZ = 16000
 HALF_SECOND = AudioConfig(duration_seconds=0.5)

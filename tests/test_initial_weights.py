@@ -9,7 +9,7 @@ from lightsernet_tf.errors import RunError
 from lightsernet_tf.experiment import prepare
 from lightsernet_tf.initial_weights import find_initial_weights
 from lightsernet_tf.run_folder import Run
-from lightsernet_tf.splits import OPTIMISTIC_NOTE
+from lightsernet_tf.splits import NO_TEST_NOTE, OPTIMISTIC_NOTE
 from lightsernet_tf.training import train
 
 
@@ -46,6 +46,36 @@ def test_weights_that_have_heard_the_test_speaker_are_refused(tiny_config, start
 
 def other_settings(config: Config, **sections) -> Config:
     return replace(config, **{name: replace(getattr(config, name), **keys) for name, keys in sections.items()})
+
+
+def test_a_final_run_may_start_from_weights_that_have_heard_everything(tiny_config, started_from):
+    experiment = prepare(other_settings(tiny_config, split={"protocol": "final"}))
+    start = find_initial_weights(str(started_from.path), experiment, experiment.folds[0])
+    assert start.path.parent == started_from.path / "checkpoints"
+
+
+@pytest.fixture(scope="module")
+def final(tiny_config, tmp_path_factory) -> Run:
+    config = replace(tiny_config, runs_dir=str(tmp_path_factory.mktemp("final")), run_name="final")
+    return train(other_settings(config, split={"protocol": "final"}, train={"epochs": 1}))
+
+
+@pytest.mark.parametrize(
+    "protocol", ["leave_one_speaker_out", "group_k_fold", "stratified_hold_out", "random_hold_outs", "published"]
+)
+def test_no_fold_starts_from_a_final_run_that_has_heard_its_test_data(tiny_config, final, protocol):
+    experiment = prepare(other_settings(tiny_config, split={"protocol": protocol, "folds": 3}))
+    for fold in experiment.folds:
+        with pytest.raises(RunError, match=rf"train\.initial_weights: .* test data of {fold.name}"):
+            find_initial_weights(str(final.path), experiment, fold)
+
+
+def test_the_note_of_a_final_run_is_not_that_of_a_run_that_is_tested(tiny_config, final):
+    experiment = prepare(tiny_config)
+    other_corpus = other_settings(experiment.config, corpus={"name": "emodb"})
+    start = find_initial_weights(str(final.path), replace(experiment, config=other_corpus), experiment.folds[0])
+    assert final.notes == [NO_TEST_NOTE]
+    assert start.notes == ("started from final, epoch_0001",)
 
 
 def test_another_label_order_is_refused(tiny_config, started_from):

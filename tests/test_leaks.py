@@ -41,7 +41,7 @@ def test_the_same_audio_twice_on_one_side_is_no_leak():
     check_leaks(BY_SPEAKER, UTTERANCES, content_with(1, "A0"), protocol="leave_one_speaker_out")
 
 
-@pytest.mark.parametrize("protocol", ["leave_one_speaker_out", "group_k_fold"])
+@pytest.mark.parametrize("protocol", ["leave_one_speaker_out", "group_k_fold", "final"])
 def test_a_speaker_on_two_sides_names_both_files(protocol):
     fold = Fold("fold_00", train=(0, 1, 4), validation=(2, 3), test=(5,))
     with pytest.raises(CorpusError) as caught:
@@ -64,7 +64,8 @@ def test_published_may_validate_on_its_test_data_and_no_other_protocol_may():
 
 
 @pytest.mark.parametrize(
-    "protocol", ["leave_one_speaker_out", "group_k_fold", "stratified_hold_out", "random_hold_outs", "published"]
+    "protocol",
+    ["leave_one_speaker_out", "group_k_fold", "stratified_hold_out", "random_hold_outs", "published", "final"],
 )
 def test_the_folds_that_are_made_have_no_leaks(protocol):
     utterances = [Utterance(Path(f"{n}.wav"), "ab"[n % 2], "stuvw"[n % 5]) for n in range(60)]

@@ -317,3 +317,12 @@ def test_to_dict_is_a_line_of_csv(tmp_path):
         writer.writerow(line)
     with (tmp_path / "x.csv").open(newline="") as stream:
         assert next(csv.DictReader(stream)) == {k: "" if v is None else str(v) for k, v in line.items()}
+
+
+def test_a_judged_run_without_test_data_shows_dashes(tmp_path):
+    run = make_run(tmp_path / "final", Config(split=SplitConfig(protocol="final")), val_ua=[0.5], test={1: 0.9})
+    (run.report_dir(1) / "scores.json").write_text('{"epoch": 1, "validation": {"ua": 0.5}}')
+    (row,) = collect_runs(tmp_path)
+    assert (row.validation_ua, row.test_ua, row.test_wa, row.test_macro_f1) == (0.5, None, None, None)
+    figures = terminal_table([row]).splitlines()[-1].split()
+    assert figures == ["final", "1", "50.0", "25.0", "12.5", "–", "–", "–"]

@@ -1,6 +1,7 @@
 import itertools
 import unicodedata
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +22,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
     "stratified_hold_out",
     "random_hold_outs",
     "published",
+    "final",
 )
 LABELS = ("anger", "fear", "neutral")
 
@@ -51,10 +53,10 @@ def test_every_fold_holds_each_utterance_once(protocol):
     for fold in folds:
         held_out = [fold.test] if protocol == "published" else [fold.validation, fold.test]
         assert sorted(itertools.chain(fold.train, *held_out)) == list(range(len(utterances)))
-        assert all(fold.parts().values())
+        assert [side for side, part in fold.parts().items() if not part] == (["test"] if protocol == "final" else [])
         for part in fold.parts().values():
             assert list(part) == sorted(part)
-            assert {type(position) for position in part} == {int}
+            assert {type(position) for position in part} <= {int}
     assert len({fold.name for fold in folds}) == len(folds)
 
 
@@ -135,6 +137,24 @@ def test_speakers_that_differ_in_case_or_accents_alone_get_folders_of_their_own(
     assert {"speaker_Bob", "speaker_straße"} < set(names)  # alone, so they are called as they are
     alike = {unicodedata.normalize("NFC", name).casefold() for name in names}
     assert len(alike) == len(names)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_final_tests_nobody_and_trains_on_all_but_the_validation_speakers(count):
+    utterances = corpus()
+    (fold,) = make_folds(utterances, SplitConfig(protocol="final", validation_speakers=count))
+    trained, validating = speakers_of(utterances, fold.train), speakers_of(utterances, fold.validation)
+    assert (fold.name, fold.test, len(validating)) == ("final", (), count)
+    assert not trained & validating
+    assert trained | validating == set("abcdef")
+
+
+def test_final_needs_a_speaker_to_train_on():
+    with pytest.raises(CorpusError) as caught:
+        make_folds(corpus("ab"), SplitConfig(protocol="final", validation_speakers=2))
+    assert str(caught.value) == (
+        "split.protocol final: expected more than split.validation_speakers=2 speakers. Received: 2 (a, b)"
+    )
 
 
 def test_group_k_fold_tests_as_scikit_learn_does():
@@ -250,7 +270,7 @@ def test_check_classes_names_the_class_without_training_utterance():
     train = np.flatnonzero(labels != "fear").tolist()
     fold = Fold("hold_out", tuple(train[:-1]), (train[-1],), tuple(np.flatnonzero(labels == "fear")))
     with pytest.raises(CorpusError) as caught:
-        check_classes(fold, utterances, LABELS)
+        check_classes(fold, utterances, LABELS, protocol="stratified_hold_out")
     assert "hold_out: expected training utterances of every class. Received: none of fear." in str(caught.value)
     assert "corpus.drop_labels" in str(caught.value)
 
@@ -258,7 +278,8 @@ def test_check_classes_names_the_class_without_training_utterance():
 def test_check_classes_lets_a_test_set_lack_a_class():
     utterances = corpus("ab", 2)
     everything = tuple(range(len(utterances)))
-    check_classes(Fold("x", train=everything, validation=(0,), test=(0,)), utterances, LABELS)
+    fold = Fold("x", train=everything, validation=(0,), test=(0,))
+    check_classes(fold, utterances, LABELS, protocol="random_hold_outs")
 
 
 @pytest.mark.parametrize("part", ["train", "validation", "test"])
@@ -266,7 +287,16 @@ def test_check_classes_refuses_an_empty_part(part):
     utterances = corpus("ab", 2)
     parts = {"train": tuple(range(len(utterances))), "validation": (0,), "test": (0,)} | {part: ()}
     with pytest.raises(CorpusError, match=r"x: expected at least one (training|validation|test) utterance"):
-        check_classes(Fold("x", **parts), utterances, LABELS)
+        check_classes(Fold("x", **parts), utterances, LABELS, protocol="leave_one_speaker_out")
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_check_classes_lets_the_final_test_part_alone_be_empty(part):
+    utterances = corpus("ab", 2)
+    fold = Fold("final", train=tuple(range(len(utterances))), validation=(0,), test=())
+    check_classes(fold, utterances, LABELS, protocol="final")
+    with pytest.raises(CorpusError, match=r"final: expected at least one (training|validation) utterance"):
+        check_classes(replace(fold, **{part: ()}), utterances, LABELS, protocol="final")
 
 
 @pytest.mark.parametrize("protocol", ["published", "random_hold_outs", "stratified_hold_out"])
