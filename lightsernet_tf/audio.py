@@ -1,8 +1,8 @@
-"""Audio files to mono waveforms at one rate, and waveforms to windows of one length and level.
+"""Audio files to mono waveforms at one rate.
 
-What this module does not do: compute features or decide what becomes of a file that cannot be read; it says what is
-wrong with it. Files are decoded as a stage of a tf.data pipeline, each by the library that reads its encoding rightly:
-core TensorFlow, tensorflow-io, or libsndfile (see wav_header.py).
+What this module does not do: cut windows (see windows.py) or decide what becomes of a file that cannot be read; it says
+what is wrong with it. Files are decoded as a stage of a tf.data pipeline, each by the library that reads its encoding
+rightly: core TensorFlow, tensorflow-io, or libsndfile (see wav_header.py).
 """
 
 from __future__ import annotations
@@ -18,13 +18,11 @@ import soxr
 import tensorflow as tf
 import tensorflow_io as tfio
 
-from lightsernet_tf.config import AudioConfig
 from lightsernet_tf.errors import AudioError
 from lightsernet_tf.wav_header import Decoder, open_audio
 
 Decoded = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # [samples, channels], problem, rate in Hz
 _BLOCK_SAMPLES = 2**16
-_BLOCK = 32
 _LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 1_000, 768_000  # a damaged header may say 1 Hz: resampled, that fills the memory
 
 
@@ -180,101 +178,3 @@ def _blocks(audio: soundfile.SoundFile) -> Iterator[np.ndarray]:
     # Block by block: a damaged header may promise more than any memory holds.
     while len(block := audio.read(_BLOCK_SAMPLES, dtype="float32", always_2d=True)):
         yield block
-
-
-def window_samples(audio: AudioConfig, sample_rate_hz: int) -> int:
-    """Return the length of the network's window in samples."""
-    return round(audio.duration_seconds * sample_rate_hz)
-
-
-def prepare(waveform: tf.Tensor, audio: AudioConfig, sample_rate_hz: int) -> tf.Tensor:
-    """Make windows of one length and level of a waveform.
-
-    ``centre`` takes the middle of a longer waveform. ``all`` cuts it into consecutive windows; what is left at the end
-    makes one more if it fills at least half a window or is all there is. Every window is brought to its level by
-    itself, as a device does that hears one window at a time, and before it is padded, so that padding does not change
-    it.
-
-    Parameters
-    ----------
-    waveform
-        float32 [samples].
-    audio
-        The window's length and how many are taken.
-    sample_rate_hz
-        Rate of the waveform.
-
-    Returns
-    -------
-    tf.Tensor
-        float32 [segments, window samples] in [-1, 1]; an empty waveform gives one silent window.
-    """
-    return _SEGMENTS[audio.segments](tf.convert_to_tensor(waveform), window_samples(audio, sample_rate_hz))
-
-
-def _centre(waveform: tf.Tensor, num_samples: int) -> tf.Tensor:
-    return tf.expand_dims(_pad(normalize(_cut(waveform, num_samples)), num_samples), 0)  # [1, num_samples]
-
-
-def _all(waveform: tf.Tensor, num_samples: int) -> tf.Tensor:
-    whole = tf.size(waveform) // num_samples
-    windows = normalize(tf.reshape(waveform[: whole * num_samples], [whole, num_samples]))  # [whole, num_samples]
-    rest = waveform[whole * num_samples :]
-    last = tf.expand_dims(_pad(normalize(rest), num_samples), 0)  # [1, num_samples]
-    keep_last = (whole == 0) | (2 * tf.size(rest) >= num_samples)
-    return tf.concat([windows, last[: tf.cast(keep_last, tf.int32)]], axis=0)  # [segments, num_samples]
-
-
-_SEGMENTS = {"centre": _centre, "all": _all}
-
-
-def fit_duration(waveform: tf.Tensor, num_samples: int) -> tf.Tensor:
-    """Cut a longer waveform [..., samples] to its middle, pad a shorter one with zeros: [..., num_samples]."""
-    return _pad(_cut(tf.convert_to_tensor(waveform), num_samples), num_samples)
-
-
-def _cut(waveform: tf.Tensor, num_samples: int) -> tf.Tensor:
-    before = tf.maximum(tf.shape(waveform)[-1] - num_samples, 0) // 2
-    return waveform[..., before : before + num_samples]
-
-
-def _pad(waveform: tf.Tensor, num_samples: int) -> tf.Tensor:
-    missing = num_samples - tf.shape(waveform)[-1]
-    padded = _pad_by(waveform, missing // 2, missing - missing // 2)
-    return tf.ensure_shape(padded, [*waveform.shape[:-1], num_samples])
-
-
-def _pad_by(waveform: tf.Tensor, before: tf.Tensor | int, after: tf.Tensor | int) -> tf.Tensor:
-    margins = tf.concat([tf.zeros([waveform.shape.rank - 1, 2], tf.int32), [[before, after]]], axis=0)
-    return tf.pad(waveform, margins)
-
-
-def normalize(waveform: tf.Tensor) -> tf.Tensor:
-    """Scale a waveform [..., samples] so that the 99.9th percentile of its magnitude is 1, and clip to [-1, 1].
-
-    The percentile interpolates linearly between ranks, as NumPy's. Where it is zero, the waveform is left as it is.
-    """
-    waveform = tf.convert_to_tensor(waveform)
-    samples = waveform.shape[-1] or tf.shape(waveform)[-1]
-    last = tf.maximum(samples - 1, 0)
-    # 0.999 * last, whole part and the rest, written so that no number exceeds 32 bits in a recording of hours.
-    rank, fraction = last - (last + 999) // 1000, tf.cast(-last % 1000, tf.float32) / 1000.0
-    loudest = _loudest(tf.abs(waveform), tf.maximum(samples - rank, 1))  # [..., from the loudest down to rank]
-    lower, upper = loudest[..., -1:], loudest[..., -2:][..., :1]
-    level = lower + fraction * (upper - lower)  # [..., 1]
-    return tf.clip_by_value(waveform / tf.where(level > 0, level, 1.0), -1.0, 1.0)
-
-
-def _loudest(magnitudes: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """Return the largest of magnitudes [..., samples], falling: [..., count].
-
-    They lie in the ``count`` blocks whose own largest are the largest, so that most samples need not be sorted.
-    """
-    *leading, samples = [tf.shape(magnitudes)[axis] for axis in range(magnitudes.shape.rank)]
-    # One zero more at least, so that an empty waveform has a largest too; it comes last and changes no other.
-    num_blocks = samples // _BLOCK + 1
-    padded = _pad_by(magnitudes, 0, num_blocks * _BLOCK - samples)
-    blocks = tf.reshape(padded, [*leading, num_blocks, _BLOCK])
-    loudest = tf.math.top_k(tf.reduce_max(blocks, axis=-1), k=tf.minimum(count, num_blocks)).indices
-    chosen = tf.gather(blocks, loudest, axis=-2, batch_dims=len(leading))  # [..., count at most, _BLOCK]
-    return tf.math.top_k(tf.reshape(chosen, [*leading, tf.shape(loudest)[-1] * _BLOCK]), k=count).values

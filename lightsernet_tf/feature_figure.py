@@ -18,13 +18,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lightsernet_tf.audio import load_waveform, normalize
+from lightsernet_tf.audio import load_waveform
 from lightsernet_tf.config import FeatureConfig, FeatureKind
 from lightsernet_tf.config_parser import readable
 from lightsernet_tf.errors import ConfigError
 from lightsernet_tf.features import extract, mel_centres_hz
 from lightsernet_tf.files import written_beside
 from lightsernet_tf.fonts import drawable, names_and_font
+from lightsernet_tf.windows import normalize
 
 DOTS_PER_INCH = 150
 LOWEST_DB = -80.0

@@ -24,11 +24,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from lightsernet_tf.audio import decode, prepare, window_samples
+from lightsernet_tf.audio import decode
 from lightsernet_tf.cache_entry import CHUNK_BYTES, is_whole, read_array, read_record, write_entry
 from lightsernet_tf.config import AudioConfig, FeatureConfig
 from lightsernet_tf.errors import AudioError, ConfigError
 from lightsernet_tf.features import extract, feature_shape
+from lightsernet_tf.windows import prepare, window_samples
 
 logger = logging.getLogger(__name__)
 

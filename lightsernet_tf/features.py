@@ -1,15 +1,16 @@
 """Waveforms to what the network sees: spectrogram, log mel spectrogram, MFCC; the one front end of training and device.
 
-What this module does not do: read audio or bring it to its level (see audio.py). Every function takes float32
-[..., samples] and returns float32 [..., frames, bins]. The constants (window, filter bank, cosines) are plain matrices
-and the operations are ones that TensorFlow Lite has built in.
+What this module does not do: read audio (see audio.py) or bring it to its level (see windows.py). Every function takes
+float32 [..., samples] and returns float32 [..., frames, bins]. The constants (window, filter bank, cosines) are plain
+matrices and the operations are ones that TensorFlow Lite has built in.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 import keras
 import numpy as np
@@ -18,11 +19,30 @@ import tensorflow as tf
 from lightsernet_tf.cli import run_command
 from lightsernet_tf.config import FeatureConfig, FeatureKind
 from lightsernet_tf.errors import ConfigError
-from lightsernet_tf.filter_bank import cosines, hann_window, mel_edges_hz, mel_groups
-from lightsernet_tf.fourier import fft_magnitudes, frames, matrix_magnitudes
+from lightsernet_tf.filter_bank import (
+    BandGroup,
+    cosines,
+    counting_rows,
+    group_bands,
+    hann_window,
+    mel_edges_hz,
+    mel_weights,
+)
+from lightsernet_tf.fourier import fft_bins, fft_magnitudes, frames, matrix_bins, matrix_magnitudes
 
 Fourier = Literal["fft", "matrix"]
-_MAGNITUDES: dict[Fourier, Callable[..., tf.Tensor]] = {"fft": fft_magnitudes, "matrix": matrix_magnitudes}
+
+
+class _Transform(NamedTuple):
+    magnitudes: Callable[[tf.Tensor, int, int], tf.Tensor]  # frames, first bin, last bin -> [..., frames, columns]
+    bins: Callable[[int, int, int], np.ndarray]  # frame length, first bin, last bin -> which bin each column is
+    bands_a_group: int  # of the mel filter bank: smaller groups need fewer constants and more operations
+
+
+_TRANSFORMS: dict[Fourier, _Transform] = {
+    "fft": _Transform(fft_magnitudes, fft_bins, bands_a_group=32),
+    "matrix": _Transform(matrix_magnitudes, matrix_bins, bands_a_group=16),
+}
 
 
 def spectrogram(waveform: tf.Tensor, config: FeatureConfig, fourier: Fourier = "fft") -> tf.Tensor:
@@ -38,9 +58,13 @@ def spectrogram(waveform: tf.Tensor, config: FeatureConfig, fourier: Fourier = "
         How the transform is computed: ``fft`` is the faster on a computer, ``matrix`` on TensorFlow Lite, whose own
         operator is slow. They agree to float32 rounding.
     """
-    return _spectrogram(
-        waveform, config, fourier, 0, feature_shape(config.frame_length_samples, config, "spectrogram")[1]
-    )
+    num_bins = feature_shape(config.frame_length_samples, config, "spectrogram")[1]
+    magnitudes = _magnitudes(waveform, config, fourier, 0, num_bins)  # [..., frames, columns]
+    bins = _TRANSFORMS[fourier].bins(config.frame_length_samples, 0, num_bins)  # [columns]
+    if np.array_equal(bins, np.arange(num_bins)):
+        return magnitudes
+    columns = np.argmax(bins == np.arange(num_bins)[:, None], axis=1)  # where each bin stands
+    return tf.gather(magnitudes, columns, axis=-1)  # [..., frames, bins]
 
 
 def log_mel_spectrogram(waveform: tf.Tensor, config: FeatureConfig, fourier: Fourier = "fft") -> tf.Tensor:
@@ -49,14 +73,12 @@ def log_mel_spectrogram(waveform: tf.Tensor, config: FeatureConfig, fourier: Fou
     The bands are triangles on the HTK mel scale of ``tf.signal.linear_to_mel_weight_matrix``, applied to magnitudes.
     For the parameters see `spectrogram`.
     """
-    groups = mel_groups(config, feature_shape(config.frame_length_samples, config, "log_mel_spectrogram")[1])
-    lowest = min(group.first_bin for group in groups)
-    highest = max(group.last_bin for group in groups)
-    magnitudes = _spectrogram(waveform, config, fourier, lowest, highest)  # [..., frames, bins that count]
-    energies = [
-        tf.matmul(magnitudes[..., group.first_bin - lowest : group.last_bin - lowest], group.weights)
-        for group in groups
-    ]
+    bank = _mel_bank(config, fourier)
+    magnitudes = _magnitudes(waveform, config, fourier, bank.first_bin, bank.last_bin)  # [..., frames, columns]
+    with tf.name_scope("mel"):
+        energies = [
+            tf.matmul(magnitudes[..., group.first_column : group.last_column], group.weights) for group in bank.groups
+        ]
     return tf.math.log(tf.concat(energies, axis=-1) + config.log_offset)  # [..., frames, mel_bins]
 
 
@@ -68,7 +90,8 @@ def mfcc(waveform: tf.Tensor, config: FeatureConfig, fourier: Fourier = "fft") -
     """
     log_mel = log_mel_spectrogram(waveform, config, fourier)  # [..., frames, mel_bins]
     coefficients = feature_shape(config.frame_length_samples, config, "mfcc")[1]
-    cepstrum = tf.matmul(log_mel, cosines(log_mel.shape[-1], coefficients))  # [..., frames, coefficients]
+    with tf.name_scope("cosines"):
+        cepstrum = tf.matmul(log_mel, cosines(log_mel.shape[-1], coefficients))  # [..., frames, coefficients]
     return tf.clip_by_value(cepstrum, -config.mfcc_clip, config.mfcc_clip)
 
 
@@ -166,11 +189,33 @@ class FrontEnd(keras.layers.Layer):
         return {**super().get_config(), "config": dataclasses.asdict(self.config), "fourier": self.fourier}
 
 
-def _spectrogram(
+def _magnitudes(
     waveform: tf.Tensor, config: FeatureConfig, fourier: Fourier, first_bin: int, last_bin: int
 ) -> tf.Tensor:
-    framed = frames(waveform, config.frame_length_samples, config.frame_step_samples)
-    return _MAGNITUDES[fourier](framed * hann_window(config.frame_length_samples), first_bin, last_bin)
+    framed = frames(waveform, config.frame_length_samples, config.frame_step_samples)  # [..., frames, length]
+    windowed = framed * hann_window(config.frame_length_samples)
+    # By the names of these scopes an exported graph's products are told apart: rounded to float16, those of the
+    # transform would bury quiet bands that lie beside loud ones.
+    with tf.name_scope("fourier"):
+        return _TRANSFORMS[fourier].magnitudes(windowed, first_bin, last_bin)  # [..., frames, columns]
+
+
+class _MelBank(NamedTuple):
+    first_bin: int
+    last_bin: int
+    groups: tuple[BandGroup, ...]  # their weights are those of the transform's columns
+
+
+@lru_cache
+def _mel_bank(config: FeatureConfig, fourier: Fourier) -> _MelBank:
+    """Return the mel bands that are kept, for the columns that the transform gives."""
+    transform = _TRANSFORMS[fourier]
+    num_bands = feature_shape(config.frame_length_samples, config, "log_mel_spectrogram")[1]
+    by_bin = mel_weights(config)[:, :num_bands]  # [bins, bands]
+    first_bin, last_bin = counting_rows(by_bin)
+    bins = transform.bins(config.frame_length_samples, first_bin, last_bin)  # [columns]
+    by_column = np.where(bins[:, None] < 0, np.float32(0), by_bin[bins])  # a repeated bin counts once
+    return _MelBank(first_bin, last_bin, group_bands(by_column, transform.bands_a_group))
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -10,14 +10,12 @@ import tensorflow as tf
 
 from lightsernet_tf.config import FeatureConfig
 
-BANDS_A_GROUP = 32
 
+class BandGroup(NamedTuple):
+    """Neighbouring bands: the columns that count for any of them, and their weights [columns, bands]."""
 
-class MelGroup(NamedTuple):
-    """Neighbouring mel bands: the bins that count for any of them, and their weights [bins, bands]."""
-
-    first_bin: int
-    last_bin: int
+    first_column: int
+    last_column: int
     weights: np.ndarray
 
 
@@ -30,29 +28,38 @@ def hann_window(length: int) -> np.ndarray:
 
 
 @lru_cache
-def mel_groups(config: FeatureConfig, mel_bins: int) -> tuple[MelGroup, ...]:
-    """Return the lowest ``mel_bins`` bands of the filter bank in groups.
-
-    A band spans few bins, so a product for each group does a third of the arithmetic of one with the whole matrix.
-    """
+def mel_weights(config: FeatureConfig) -> np.ndarray:
+    """Return the mel bands' weights of the spectrum's bins: [frame_length_samples / 2 + 1, mel_bins]."""
     with tf.init_scope():
-        weights = tf.signal.linear_to_mel_weight_matrix(
+        return tf.signal.linear_to_mel_weight_matrix(
             config.mel_bins,
             config.frame_length_samples // 2 + 1,
             config.sample_rate_hz,
             config.mel_min_hz,
             config.mel_max_hz,
-        ).numpy()  # [bins, config.mel_bins]
-    counting = np.flatnonzero(weights[:, :mel_bins].any(axis=1))
-    lowest = counting[0] if counting.size else 0
+        ).numpy()
+
+
+def group_bands(weights: np.ndarray, bands_a_group: int) -> tuple[BandGroup, ...]:
+    """Return a filter bank [columns, bands] in groups of neighbouring bands.
+
+    A band spans few columns, so a product for each group does a third of the arithmetic of one with the whole matrix.
+    """
     groups = []
-    for first_band in range(0, mel_bins, BANDS_A_GROUP):
-        bands = weights[:, first_band : min(first_band + BANDS_A_GROUP, mel_bins)]
-        counting = np.flatnonzero(bands.any(axis=1))
-        # Bands narrower than the distance of two bins may hold none: one bin of weight zero stands for them.
-        first_bin, last_bin = (counting[0], counting[-1] + 1) if counting.size else (lowest, lowest + 1)
-        groups.append(MelGroup(int(first_bin), int(last_bin), bands[first_bin:last_bin]))
+    for first_band in range(0, weights.shape[1], bands_a_group):
+        bands = weights[:, first_band : first_band + bands_a_group]
+        first, last = counting_rows(bands)
+        groups.append(BandGroup(first, last, bands[first:last]))
     return tuple(groups)
+
+
+def counting_rows(weights: np.ndarray) -> tuple[int, int]:
+    """Return the first row with a weight other than zero, and the one after the last; where there is none, the first.
+
+    Bands narrower than the distance of two bins may hold none: one bin of weight zero stands for them.
+    """
+    counting = np.flatnonzero(weights.any(axis=1))
+    return (int(counting[0]), int(counting[-1]) + 1) if counting.size else (0, 1)
 
 
 def mel_edges_hz(config: FeatureConfig) -> np.ndarray:

@@ -6,6 +6,7 @@ What this module does not do: windows, filter banks, or anything that depends on
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -38,25 +39,61 @@ def fft_magnitudes(framed: tf.Tensor, first_bin: int, last_bin: int) -> tf.Tenso
     return _magnitude(tf.math.real(spectrum), tf.math.imag(spectrum))[..., first_bin:last_bin]
 
 
-def matrix_magnitudes(framed: tf.Tensor, first_bin: int, last_bin: int) -> tf.Tensor:
-    """Return the same as `fft_magnitudes`, computed as products with two small constant matrices.
+def fft_bins(length: int, first_bin: int, last_bin: int) -> np.ndarray:
+    """Return which bin each column of `fft_magnitudes` is: [bins]."""
+    return np.arange(first_bin, last_bin)
 
-    With length = rows * columns, n = columns * row + column and k = low + rows * high, the transform of x[n] is a
-    transform over the rows for each column, then one over the columns with the twiddle factors folded in (Cooley and
-    Tukey, 1965). Of a real signal's transform over the rows half the values of ``low`` tell the rest.
+
+def matrix_magnitudes(framed: tf.Tensor, first_bin: int, last_bin: int) -> tf.Tensor:
+    """Return the same bins, and some more, in the order of `matrix_bins`: [..., frames, length] -> [..., columns].
+
+    Products with small constant matrices take the place of an operator that TensorFlow Lite is slow at. With length =
+    rows * columns, n = columns * row + column and k = rows * high + low, the transform of x[n] is one over the rows for
+    each column, a turn by the twiddle factors, and one over the columns (Cooley and Tukey, 1965). As x is real, the
+    values of ``low`` up to rows / 2 tell all, and of the sums that make X[rows * high + low] a change of sign makes
+    X[low - rows * high], which has the magnitude of X[rows * high - low].
     """
     framed = tf.convert_to_tensor(framed)
     *leading, length = _sizes(framed)
-    rows, columns, row_matrix, column_matrices, position = _transform_matrices(length)
-    lows = rows // 2 + 1
+    rows, columns = _rows_and_columns(length)
+    constants = _transform_constants(length)
+    highs = _highs(length, first_bin, last_bin)
     grid = tf.reshape(framed, [-1, rows, columns])  # [frames, rows, columns]
-    by_row = tf.reshape(tf.matmul(row_matrix, grid), [-1, lows, 2 * columns])  # [frames, low, (part, column)]
-    spectrum = tf.matmul(tf.transpose(by_row, [1, 0, 2]), column_matrices)  # [low, frames, (part, high)]
-    real, imaginary = tf.split(spectrum, 2, axis=-1)
-    magnitudes = _magnitude(real, imaginary)  # [low, frames, high]
-    magnitudes = tf.reshape(tf.transpose(magnitudes, [1, 0, 2]), [-1, lows * columns])  # [frames, (low, high)]
-    magnitudes = tf.gather(magnitudes, position[first_bin:last_bin], axis=-1)  # [frames, bins]
-    return tf.reshape(magnitudes, [*leading, last_bin - first_bin])
+    by_row = tf.matmul(constants.by_row, grid)  # [frames, (part, low), columns]
+    real, imaginary = tf.split(by_row, 2, axis=1)  # each [frames, low, columns]
+    real, imaginary = _turn(real, imaginary, constants.turn)
+    cosines, sines = constants.cosines[:, highs], constants.sines[:, highs]  # [columns, high]
+    squares = _squares_on_both_sides(real, imaginary, cosines, sines)  # [frames, (side, low), high]
+    magnitudes = tf.transpose(tf.sqrt(squares), [0, 2, 1])  # [frames, high, (side, low)]
+    return tf.reshape(magnitudes, [*leading, len(highs) * (rows + 2)])
+
+
+def matrix_bins(length: int, first_bin: int, last_bin: int) -> np.ndarray:
+    """Return which bin each column of `matrix_magnitudes` is, -1 for one that repeats another: [columns].
+
+    Neighbouring bins stand near each other, so that a mel band needs few columns.
+    """
+    rows, _ = _rows_and_columns(length)
+    sides = np.array([1, -1])[:, None] * np.arange(rows // 2 + 1)  # [side, low]
+    bins = (rows * _highs(length, first_bin, last_bin)[:, None, None] + sides).ravel()  # [(high, side, low)]
+    bins = np.minimum(np.abs(bins), length - bins)  # X[-k] and X[length - k] are the conjugate of X[k]
+    _, first_places = np.unique(bins, return_index=True)
+    return np.where(np.isin(np.arange(len(bins)), first_places), bins, -1)
+
+
+def _turn(real: tf.Tensor, imaginary: tf.Tensor, turn: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
+    """Multiply complex numbers, given by their parts, with complex constants."""
+    return real * turn.real - imaginary * turn.imag, real * turn.imag + imaginary * turn.real
+
+
+def _squares_on_both_sides(real: tf.Tensor, imaginary: tf.Tensor, cosines: np.ndarray, sines: np.ndarray) -> tf.Tensor:
+    """Transform [frames, low, columns] over the columns; return squared magnitudes: [frames, (side, low), high]."""
+    # Each [frames, low, high]; four products, as the parts of one product would have to be cut out of it.
+    real_cosine, real_sine = tf.matmul(real, cosines), tf.matmul(real, sines)
+    imaginary_cosine, imaginary_sine = tf.matmul(imaginary, cosines), tf.matmul(imaginary, sines)
+    above = tf.square(real_cosine + imaginary_sine) + tf.math.squared_difference(imaginary_cosine, real_sine)
+    below = tf.math.squared_difference(real_cosine, imaginary_sine) + tf.square(imaginary_cosine + real_sine)
+    return tf.concat([above, below], axis=1)
 
 
 def _sizes(tensor: tf.Tensor) -> list[int | tf.Tensor]:
@@ -70,19 +107,35 @@ def _magnitude(real: tf.Tensor, imaginary: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(real * real + imaginary * imaginary)
 
 
+def _rows_and_columns(length: int) -> tuple[int, int]:
+    rows = 2 ** (length.bit_length() // 2)
+    return rows, length // rows
+
+
+def _highs(length: int, first_bin: int, last_bin: int) -> np.ndarray:
+    """Return the values of ``high`` that the bins need: those nearest to k / rows."""
+    rows, _ = _rows_and_columns(length)
+    lowest, highest = ((k + rows // 2 - 1) // rows for k in (first_bin, last_bin - 1))
+    return np.arange(lowest, highest + 1)
+
+
+class _TransformConstants(NamedTuple):
+    by_row: np.ndarray  # float32 [(part, low), rows]
+    turn: np.ndarray  # complex64 [low, columns]
+    cosines: np.ndarray  # float32 [columns, high]
+    sines: np.ndarray  # float32 [columns, high]
+
+
 @lru_cache
-def _transform_matrices(length: int) -> tuple[int, int, np.ndarray, np.ndarray, np.ndarray]:
-    """Return rows, columns, both constants and where each bin stands among the (low, high) pairs."""
-    rows = 2 ** ((length.bit_length() - 1 + 1) // 2)
-    columns = length // rows
-    low = np.arange(rows // 2 + 1)
-    by_row = np.exp(-2j * np.pi * np.outer(low, np.arange(rows)) / rows)  # [low, row]
-    row_matrix = np.stack([by_row.real, by_row.imag], axis=1).reshape(2 * len(low), rows)
-    bins = low[:, None] + rows * np.arange(columns)  # [low, high]
-    twiddles = np.exp(
-        -2j * np.pi * np.arange(columns)[None, :, None] * bins[:, None, :] / length
-    )  # [low, column, high]
-    column_matrices = np.block([[twiddles.real, twiddles.imag], [-twiddles.imag, twiddles.real]])
-    # The bins above the half mirror those below it: X[length - k] is the conjugate of X[k].
-    _, position = np.unique(np.minimum(bins, length - bins), return_index=True)
-    return rows, columns, row_matrix.astype(np.float32), column_matrices.astype(np.float32), position
+def _transform_constants(length: int) -> _TransformConstants:
+    rows, columns = _rows_and_columns(length)
+    low, high = np.arange(rows // 2 + 1), np.arange(columns // 2 + 1)
+    by_row = _waves(np.outer(low, np.arange(rows)), rows)  # [low, rows]
+    turn = _waves(np.outer(low, np.arange(columns)), length)  # [low, columns]
+    by_column = _waves(np.outer(np.arange(columns), high), columns)  # [columns, high]
+    parts = np.concatenate([by_row.real, by_row.imag])  # [(part, low), rows]
+    return _TransformConstants(parts, turn, by_column.real, -by_column.imag)
+
+
+def _waves(turns: np.ndarray, period: int) -> np.ndarray:
+    return np.exp(-2j * np.pi * turns / period).astype(np.complex64)

@@ -1,4 +1,4 @@
-"""Decoding is held against soundfile, resampling against soxr, windows and levels against NumPy and golden arrays."""
+"""Decoding is held against soundfile, resampling against soxr."""
 
 import random
 import struct
@@ -7,12 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-import tensorflow as tf
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from lightsernet_tf.audio import decode, load_waveform
-from lightsernet_tf.config import AudioConfig
 from lightsernet_tf.errors import AudioError
 from lightsernet_tf.wav_header import open_audio
 
@@ -140,8 +136,7 @@ def test_a_streamed_wav_of_unknown_length_is_read_to_its_end(tmp_path):
 def test_digital_silence_is_fine(tmp_path):
     path = tmp_path / "clip.wav"
     soundfile.write(path, np.zeros(5000), RATE_HZ)
-    windows = prepare(load_waveform(path, RATE_HZ), AudioConfig(), RATE_HZ)
-    np.testing.assert_array_equal(windows, np.zeros((1, 48000)))
+    np.testing.assert_array_equal(load_waveform(path, RATE_HZ), np.zeros(5000))
 
 
 def cut_short(path):
@@ -230,73 +225,3 @@ def test_a_damaged_header_never_ends_the_pipeline(tmp_path, encoding):
     assert len(seen) == 61
     assert all((count == 0) == bool(problem) for count, problem in seen)
     assert seen[-1] == (8000, b"")
-
-
-def test_windows_match_the_golden_ones(golden_dir, emodb_dir):
-    golden = np.load(golden_dir / "features_3s.npz")
-    for name in ("03a01Fa", "11b03Wb", "16b10Td"):
-        windows = prepare(load_waveform(emodb_dir / "wav" / f"{name}.wav", RATE_HZ), AudioConfig(), RATE_HZ)
-        np.testing.assert_allclose(windows[0], golden[f"{name}/waveform"], rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("samples", "expected"),
-    [(3, [0, 1, 2, 3, 0]), (4, [1, 2, 3, 4, 0]), (5, [1, 2, 3, 4, 5]), (6, [1, 2, 3, 4, 5]), (7, [2, 3, 4, 5, 6])],
-)
-def test_fit_duration_takes_the_middle_or_pads_both_sides(samples, expected):
-    waveform = np.arange(1, samples + 1, dtype=np.float32)
-    np.testing.assert_array_equal(fit_duration(waveform, 5), expected)
-    np.testing.assert_array_equal(fit_duration(np.stack([waveform, -waveform]), 5), [expected, np.negative(expected)])
-
-
-@settings(max_examples=50, deadline=None)
-@given(samples=st.integers(1, 3000), seed=st.integers(0, 99))
-def test_normalize_scales_by_numpys_percentile(samples, seed):
-    waveform = np.random.default_rng(seed).standard_normal((2, samples)).astype(np.float32)
-    level = np.percentile(np.abs(waveform), 99.9, axis=-1, keepdims=True)
-    np.testing.assert_allclose(normalize(waveform), np.clip(waveform / level, -1, 1), rtol=0, atol=1e-6)
-
-
-def test_normalize_leaves_silence_and_nothing_as_they_are():
-    np.testing.assert_array_equal(normalize(np.zeros((2, 500), np.float32)), np.zeros((2, 500)))
-    assert normalize(np.zeros((2, 0), np.float32)).shape == (2, 0)
-    click = np.zeros(5000, np.float32)
-    click[10] = 0.25
-    np.testing.assert_array_equal(normalize(click), click)
-
-
-@pytest.mark.parametrize(
-    ("samples", "segments"), [(0, 1), (300, 1), (1600, 1), (2399, 1), (2400, 2), (3200, 2), (4100, 3)]
-)
-def test_all_segments_are_consecutive_windows_and_a_last_one_of_half_or_more(samples, segments):
-    audio = AudioConfig(duration_seconds=0.1, segments="all")
-    waveform = np.random.default_rng(0).standard_normal(samples).astype(np.float32)
-    windows = prepare(waveform, audio, RATE_HZ)
-    assert windows.shape == (segments, 1600)
-    for index in range(segments):
-        piece = waveform[index * 1600 : (index + 1) * 1600]
-        np.testing.assert_allclose(windows[index], fit_duration(normalize(piece), 1600), rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("segments", ["centre", "all"])
-def test_windows_are_the_same_in_a_pipeline_and_their_length_is_known(segments):
-    audio = AudioConfig(duration_seconds=0.2, segments=segments)
-    waveforms = [np.random.default_rng(n).standard_normal(n).astype(np.float32) for n in (0, 999, 3200, 9000)]
-    # Copies: TensorFlow shares an aligned array's memory and may compute in place.
-    copies = tf.data.Dataset.from_generator(
-        lambda: map(np.copy, waveforms), output_signature=tf.TensorSpec([None], tf.float32)
-    )
-    dataset = copies.map(lambda waveform: prepare(waveform, audio, RATE_HZ))
-    assert dataset.element_spec.shape[-1] == window_samples(audio, RATE_HZ) == 3200
-    for waveform, windows in zip(waveforms, dataset, strict=True):
-        np.testing.assert_allclose(windows, prepare(waveform, audio, RATE_HZ), rtol=0, atol=1e-6)
-
-
-def test_the_level_of_a_recording_of_minutes():
-    """More than 2**31 / 999 samples."""
-    waveform = np.random.default_rng(3).standard_normal(2_200_007).astype(np.float32)
-    expected = np.clip(waveform / np.percentile(np.abs(waveform), 99.9), -1, 1)
-    static = tf.function(normalize)(tf.constant(waveform))
-    dynamic = tf.function(normalize, input_signature=[tf.TensorSpec([None], tf.float32)])(waveform)
-    np.testing.assert_allclose(static, expected, atol=1e-6)
-    np.testing.assert_allclose(dynamic, expected, atol=1e-6)
