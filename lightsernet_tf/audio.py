@@ -8,21 +8,20 @@ rightly: core TensorFlow, tensorflow-io, or libsndfile (see wav_header.py).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 import tensorflow as tf
 import tensorflow_io as tfio
 
 from lightsernet_tf.errors import AudioError
+from lightsernet_tf.sound_files import read_samples
 from lightsernet_tf.wav_header import Decoder, open_audio
 
 Decoded = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # [samples, channels], problem, rate in Hz
-_BLOCK_SAMPLES = 2**16
 _LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 1_000, 768_000  # a damaged header may say 1 Hz: resampled, that fills the memory
 
 
@@ -158,23 +157,8 @@ _DECODERS = list(_READERS)
 
 def _soundfile(path: bytes | np.ndarray) -> tuple[np.ndarray, bytes, np.int32]:
     """Return float32 [samples, channels], the problem and the rate."""
-    nothing = np.zeros((0, 1), np.float32)
     try:
-        # By descriptor: libsndfile then goes by the content and not by the name's ending.
-        with _as_path(path).open("rb") as file, soundfile.SoundFile(file.fileno(), closefd=False) as audio:
-            samples = np.concatenate([np.zeros((0, audio.channels), np.float32), *_blocks(audio)])
-            promised = audio.frames if audio.format in ("FLAC", "WAV", "WAVEX") else len(samples)
-            rate_hz = audio.samplerate
-    except (OSError, soundfile.LibsndfileError) as error:
-        reason = getattr(error, "error_string", error)
-        return nothing, f"expected audio that can be decoded, received: {reason}".encode(), np.int32(0)
-    if len(samples) < promised:
-        problem = f"expected the {promised} samples that its header promises, received {len(samples)}"
-        return nothing, problem.encode(), np.int32(rate_hz)
+        samples, rate_hz = read_samples(_as_path(path))
+    except AudioError as error:
+        return np.zeros((0, 1), np.float32), str(error).encode(), np.int32(0)
     return samples, b"", np.int32(rate_hz)
-
-
-def _blocks(audio: soundfile.SoundFile) -> Iterator[np.ndarray]:
-    # Block by block: a damaged header may promise more than any memory holds.
-    while len(block := audio.read(_BLOCK_SAMPLES, dtype="float32", always_2d=True)):
-        yield block

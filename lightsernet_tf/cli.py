@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 from lightsernet_tf.errors import InputError
@@ -23,9 +26,12 @@ class CommandParser(argparse.ArgumentParser):
 def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> NoReturn:
     """Call ``main`` with the command line and exit with its status: 2 for input and file errors, 130 for Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be no text, or none that the terminal has
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = main(sys.argv[1:] if arguments is None else arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by who started us
+            sys.stdout.flush()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         status = 2
@@ -39,3 +45,30 @@ def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] |
         print("interrupted", file=sys.stderr)
         status = 130
     sys.exit(status)
+
+
+@contextmanager
+def native_messages_hidden() -> Iterator[None]:
+    """Keep what native libraries write to standard error out of the terminal; after an error they are shown.
+
+    For commands only: a process has one standard error, whatever its threads do.
+    """
+    if sys.stderr is None:  # closed by who started us
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as hidden:
+        os.dup2(hidden.fileno(), 2)
+        try:
+            yield
+        except InputError:
+            raise
+        except Exception:
+            os.dup2(kept, 2)
+            hidden.seek(0)
+            os.write(2, hidden.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

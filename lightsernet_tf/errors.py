@@ -19,3 +19,7 @@ class AudioError(InputError):
 
 class RunError(InputError):
     """A run's folder or one of its files."""
+
+
+class ModelError(InputError):
+    """A .tflite file: what is in it, or how it came to be."""

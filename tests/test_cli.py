@@ -1,10 +1,12 @@
+import contextlib
 import logging
+import os
 import subprocess
 import sys
 
 import pytest
 
-from lightsernet_tf.cli import run_command
+from lightsernet_tf.cli import native_messages_hidden, run_command
 from lightsernet_tf.errors import AudioError, ConfigError, CorpusError, InputError, RunError
 
 
@@ -92,3 +94,84 @@ def _logging_as_before():
     yield
     root.setLevel(level)
     root.handlers[:] = handlers
+
+
+def native(text):
+    os.write(2, text.encode())
+
+
+def fail_natively(error, text="the reason\n"):
+    with native_messages_hidden():
+        native(text)
+        raise error
+
+
+def test_what_native_libraries_write_is_hidden_and_standard_error_comes_back(capfd):
+    print("before", file=sys.stderr)
+    with native_messages_hidden():
+        native("hidden\n")
+    native("after\n")
+    print("at the end", file=sys.stderr)
+    assert capfd.readouterr().err == "before\nafter\nat the end\n"
+
+
+def test_native_messages_are_shown_after_an_unexpected_error(capfd):
+    with pytest.raises(RuntimeError, match="bug"):
+        fail_natively(RuntimeError("bug"))
+    native("after\n")
+    assert capfd.readouterr().err == "the reason\nafter\n"
+
+
+@pytest.mark.parametrize("error", [InputError, AudioError, KeyboardInterrupt])
+def test_native_messages_stay_hidden_after_an_error_that_says_all(capfd, error):
+    with pytest.raises(error):
+        fail_natively(error("expected something else"))
+    native("after\n")
+    assert capfd.readouterr().err == "after\n"
+
+
+def test_native_messages_may_be_hidden_inside_of_where_they_are(capfd):
+    with native_messages_hidden():
+        native("outside\n")
+        with pytest.raises(RuntimeError):
+            fail_natively(RuntimeError())
+        native("outside again\n")
+    assert capfd.readouterr().err == ""
+    with pytest.raises(RuntimeError), native_messages_hidden():
+        fail_natively(RuntimeError())
+    assert capfd.readouterr().err == "the reason\n"
+
+
+def test_hiding_native_messages_leaves_no_descriptor_behind(capfd):
+    before = len(os.listdir("/dev/fd"))  # noqa: PTH208
+    for _ in range(3):
+        with contextlib.suppress(RuntimeError):
+            fail_natively(RuntimeError())
+    assert len(os.listdir("/dev/fd")) == before  # noqa: PTH208
+
+
+def test_more_than_a_pipe_holds_is_shown_whole(capfd):
+    with pytest.raises(RuntimeError):
+        fail_natively(RuntimeError(), "x" * 300_000)
+    assert len(capfd.readouterr().err) == 300_000
+
+
+def test_without_a_standard_error_nothing_is_hidden(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    with native_messages_hidden():
+        pass
+
+
+def test_a_name_that_is_no_text_is_printed_escaped():
+    code = "from lightsernet_tf.cli import run_command\nrun_command(lambda arguments: print(arguments[0]) or 0)\n"
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-c", code, b"\xff \xc3\xbc.wav"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "\\udcff \\xfc.wav\n", "")
+
+
+def test_a_closed_standard_output_is_no_error():
+    code = "from lightsernet_tf.cli import run_command\nrun_command(lambda arguments: print('lost') or 0)\n"
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,78 @@
+"""A .tflite model as a function, by LiteRT.
+
+What this module does not do: anything about audio, labels or files.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from lightsernet_tf.errors import ModelError
+
+FloatArray = NDArray[np.float32]
+
+
+class LiteRTNetwork:
+    """A .tflite model as a function of one window, safe to call from several threads.
+
+    Parameters
+    ----------
+    content
+        The file's bytes.
+    input_shape
+        What it must take, the leading 1 included.
+    num_outputs
+        How many probabilities it must give.
+    num_threads
+        Threads of one call.
+
+    Raises
+    ------
+    ModelError
+        If LiteRT cannot load it, or its input or output is another.
+    """
+
+    def __init__(self, content: bytes, input_shape: tuple[int, ...], num_outputs: int, num_threads: int = 1) -> None:
+        try:
+            self._interpreter = Interpreter(model_content=content, num_threads=num_threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise ModelError(f"expected a model that LiteRT can load. Received: {reason}") from error
+        self._lock = threading.Lock()
+        self._input = _only("input", self._interpreter.get_input_details(), input_shape)
+        self._output = _only("output", self._interpreter.get_output_details(), (1, num_outputs))
+
+    def __call__(self, window: FloatArray) -> FloatArray:
+        """Return the probabilities [classes] of a window of the input's shape; int8 inputs and outputs are scaled."""
+        with self._lock:
+            self._interpreter.set_tensor(self._input["index"], _quantized(window, self._input))
+            self._interpreter.invoke()
+            return _dequantized(self._interpreter.get_tensor(self._output["index"])[0], self._output)
+
+
+def _only(name: str, details: list[dict[str, Any]], shape: tuple[int, ...]) -> dict[str, Any]:
+    found = [(tuple(detail["shape"].tolist()), np.dtype(detail["dtype"]).name) for detail in details]
+    if len(found) != 1 or found[0][0] != shape or found[0][1] not in ("float32", "int8"):
+        told = ", ".join(f"{kind} {list(sizes)}" for sizes, kind in found)
+        raise ModelError(f"expected one {name}, float32 or int8 {list(shape)}. Received: {told or 'none'}")
+    return details[0]
+
+
+def _quantized(values: FloatArray, detail: dict[str, Any]) -> NDArray[Any]:
+    if detail["dtype"] == np.float32:
+        return values
+    scale, zero = detail["quantization"]
+    return np.clip(np.round(values / scale) + zero, -128, 127).astype(np.int8)
+
+
+def _dequantized(values: NDArray[Any], detail: dict[str, Any]) -> FloatArray:
+    if detail["dtype"] == np.float32:
+        return values
+    scale, zero = detail["quantization"]
+    return ((values.astype(np.float32) - zero) * scale).astype(np.float32)
