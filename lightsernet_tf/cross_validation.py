@@ -15,10 +15,11 @@ import joblib
 from lightsernet_tf.config import Config
 from lightsernet_tf.config_parser import config_yaml, load_config
 from lightsernet_tf.errors import ConfigError, RunError
-from lightsernet_tf.evaluation import evaluate_run, experiment_facts
+from lightsernet_tf.evaluation import evaluate_run
 from lightsernet_tf.experiment import Experiment, prepare
 from lightsernet_tf.figures import draw_confusion
 from lightsernet_tf.files import write_csv, write_json, write_text
+from lightsernet_tf.judgements import experiment_facts
 from lightsernet_tf.metrics import bootstrap_intervals
 from lightsernet_tf.reports import (
     FIGURE_NAMES,
@@ -160,7 +161,13 @@ def pool(path: Path, experiment: Experiment) -> CrossValidation:
     write_text(path / "report.md", _report(experiment, runs, notes, predictions, scores, intervals, speakers))
     write_json(
         path / "scores.json",
-        {"notes": notes, "pooled": scores.to_dict(), "intervals": dict(intervals), "speakers": speakers.to_dict()},
+        {
+            "notes": notes,
+            "facts": experiment_facts(experiment),
+            "pooled": scores.to_dict(),
+            "intervals": dict(intervals),
+            "speakers": speakers.to_dict(),
+        },
     )
     return CrossValidation(path, notes, scores, intervals, speakers, path / "report.md")
 

@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lightsernet_tf.scores import FIGURES, GroupScores, Scores
 
 Intervals = Mapping[str, tuple[float, float]]
@@ -118,7 +121,7 @@ def scores_section(
             f"Without an utterance: {names}. UA and macro F1 are means over the {there} classes that are there."
         )
     parts += [_class_table(scores), "Utterances, and percent of the true class (rows true, columns predicted):"]
-    parts.append(_confusion_table(scores))
+    parts.append(confusion_table(scores.labels, scores.confusion))
     if picture:
         parts.append(figure(f"Confusion matrix: {title}", picture))
     return "\n\n".join(parts)
@@ -261,14 +264,15 @@ def _class_table(scores: Scores) -> str:
     return markdown_table(("#", "class", "precision", "recall", "F1", "utterances"), rows, "rlrrrr")
 
 
-def _confusion_table(scores: Scores) -> str:
+def confusion_table(labels: Sequence[str], confusion: NDArray[np.int64]) -> str:
+    """Return utterances, int [classes, classes], and percent of the true class: rows true, columns predicted."""
     rows = []
-    for place, label in enumerate(scores.labels):
-        counts, shares = scores.confusion[place], scores.confusion_percent[place]
-        cells = [_confusion_cell(count, share) for count, share in zip(counts, shares, strict=True)]
-        rows.append((f"{place + 1} {label}", *cells))
-    header = ("", *(f"{place} {label}" for place, label in enumerate(scores.labels, start=1)))
-    return markdown_table(header, rows, "l" + "r" * len(scores.labels))
+    for place, (label, counts) in enumerate(zip(labels, confusion, strict=True), start=1):
+        support = int(counts.sum())
+        cells = [_confusion_cell(count, 100 * count / support if support else math.nan) for count in counts]
+        rows.append((f"{place} {label}", *cells))
+    header = ("", *(f"{place} {label}" for place, label in enumerate(labels, start=1)))
+    return markdown_table(header, rows, "l" + "r" * len(labels))
 
 
 def _confusion_cell(count: int, share: float) -> str:

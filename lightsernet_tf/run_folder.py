@@ -43,7 +43,18 @@ HISTORY_COLUMNS = (
     "val_macro_f1",
     "val_weighted_f1",
 )
-_PACKAGES = ("tensorflow", "tensorflow-io", "keras", "librosa", "scikit-learn", "numpy", "soundfile", "soxr")
+_PACKAGES = (
+    "tensorflow",
+    "tensorflow-io",
+    "keras",
+    "librosa",
+    "scikit-learn",
+    "numpy",
+    "soundfile",
+    "soxr",
+    "ai-edge-litert",
+    "ai-edge-quantizer",
+)
 
 LOCK = ".lock"
 _UNSTARTED = (LOCK, "config.yaml", "split.json", "state.npz")  # what a run that was killed before it began leaves

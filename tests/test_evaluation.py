@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from sklearn import metrics
 
-from lightsernet_tf import evaluation
+from lightsernet_tf import evaluation, judgements
 from lightsernet_tf.config import Config, CorpusConfig, SplitConfig
 from lightsernet_tf.errors import RunError
 from lightsernet_tf.evaluation import Evaluation, evaluate_run, sweep_epochs
@@ -110,13 +110,13 @@ def test_the_summary_names_files_that_exist(trained, judged):
 
 def test_the_sweep_judges_every_kept_epoch_on_validation_data_alone(run, experiment, monkeypatch):
     asked = []
-    predict = evaluation.predict_utterances
+    hear_features = evaluation.hear_features
 
-    def recording(predictor, store, positions):
-        asked.append(tuple(positions))
-        return predict(predictor, store, positions)
+    def recording(predictor, store):
+        hear = hear_features(predictor, store)
+        return lambda positions: asked.append(tuple(positions)) or hear(positions)
 
-    monkeypatch.setattr(evaluation, "predict_utterances", recording)
+    monkeypatch.setattr(evaluation, "hear_features", recording)
     fold = experiment.folds[0]
     rows = sweep_epochs(run, experiment, fold)
     assert asked == [fold.validation] * 4
@@ -179,8 +179,8 @@ def test_every_artefact_of_the_published_protocol_says_that_it_is_optimistic(pub
 
         return draw_and_record
 
-    for name in ("draw_confusion", "draw_curves", "draw_sweep"):
-        monkeypatch.setattr(evaluation, name, recording(getattr(evaluation, name)))
+    for module, name in ((judgements, "draw_confusion"), (evaluation, "draw_curves"), (evaluation, "draw_sweep")):
+        monkeypatch.setattr(module, name, recording(getattr(module, name)))
     judged = evaluate_run(published, "all")
     folder = judged.report_path.parent
     assert drawn.keys() == {path.name for path in folder.glob("*.png")}

@@ -3,9 +3,17 @@ import numpy as np
 import pytest
 import soundfile
 
+from lightsernet_tf.audio import load_waveform
 from lightsernet_tf.config import AudioConfig, FeatureConfig
+from lightsernet_tf.errors import AudioError
 from lightsernet_tf.feature_store import open_feature_store
-from lightsernet_tf.judging import keras_predictor, predict_utterances
+from lightsernet_tf.judging import (
+    hear_features,
+    hear_recordings,
+    keras_predictor,
+    litert_predictor,
+    predict_utterances,
+)
 from lightsernet_tf.model import light_sernet
 
 
@@ -89,3 +97,43 @@ def test_a_predictor_follows_its_network(store):
     first = predict_utterances(predict, store, (0, 1))
     network.set_weights(light_sernet(store.input_shape, 3, seed=2).get_weights())
     assert np.abs(predict_utterances(predict, store, (0, 1)) - first).max() > 1e-3
+
+
+def test_hearing_features_is_predicting_utterances(store, predict):
+    np.testing.assert_array_equal(hear_features(predict, store)((4, 2)), predict_utterances(predict, store, (4, 2)))
+
+
+@pytest.mark.parametrize("segments", ["centre", "all"])
+def test_recordings_are_heard_raw_in_the_windows_of_training(tmp_path, segments):
+    audio, features = AudioConfig(0.3, segments), FeatureConfig()
+    random = np.random.default_rng(5)
+    paths = [tmp_path / "short.wav", tmp_path / "long.wav"]
+    for path, samples in zip(paths, (2400, 12000), strict=True):
+        soundfile.write(path, 0.01 * random.standard_normal(samples), 16000)
+    batches = []
+
+    def loudest_and_first(batch):
+        batches.append(batch)
+        return np.stack([np.abs(batch).max(axis=1), batch[:, 0]], axis=1)
+
+    heard = hear_recordings(loudest_and_first, paths, audio, features)((1, 0))
+    assert [len(batch) for batch in batches] == {"centre": [1, 1], "all": [3, 1]}[segments]  # 0.75 s are 2.5 windows
+    long, short = (load_waveform(path, 16000) for path in reversed(paths))
+    first = {"centre": [long[3600:8400]], "all": [long[:4800], long[4800:9600], np.pad(long[9600:], 1200)]}[segments]
+    np.testing.assert_array_equal(batches[0], first)
+    np.testing.assert_array_equal(batches[1], [np.pad(short, 1200)])
+    np.testing.assert_allclose(heard[0], np.mean([[np.abs(one).max(), one[0]] for one in first], axis=0), rtol=1e-6)
+
+
+def test_a_recording_that_has_gone_bad_is_named(tmp_path):
+    hear = hear_recordings(lambda batch: batch, [tmp_path / "gone.wav"], AudioConfig(0.3), FeatureConfig())
+    with pytest.raises(AudioError, match=r"gone\.wav: expected an audio file, received: No such file"):
+        hear((0,))
+
+
+def test_a_file_is_given_its_inputs_one_by_one():
+    asked = []
+    predict = litert_predictor(lambda one: asked.append(one.shape) or one.reshape(-1)[:2])
+    batch = np.arange(24.0).reshape(3, 4, 2)
+    np.testing.assert_array_equal(predict(batch), [[0, 1], [8, 9], [16, 17]])
+    assert asked == [(1, 4, 2)] * 3

@@ -1,0 +1,142 @@
+"""Judging a .tflite file as a run is judged: the same parts of a corpus, the same figures, the same report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lightsernet_tf.config import AudioConfig, Config, FeatureConfig
+from lightsernet_tf.errors import ConfigError, ModelError
+from lightsernet_tf.experiment import Experiment, prepare
+from lightsernet_tf.judgements import (
+    Judgement,
+    fold_facts,
+    judge_parts,
+    part_lines,
+    part_sections,
+    part_summary,
+    write_judgements,
+)
+from lightsernet_tf.judging import Hearing, hear_features, hear_recordings, litert_predictor
+from lightsernet_tf.litert import LiteRTNetwork
+from lightsernet_tf.model_file import Description, ModelFile, read_model_file
+from lightsernet_tf.reports import report
+from lightsernet_tf.run_folder import versions
+from lightsernet_tf.splits import Fold, choose_fold
+from lightsernet_tf.training import describe_split
+
+
+@dataclass(frozen=True)
+class FileEvaluation:
+    """A judged file: one ``Judgement`` for each part with utterances, and its report."""
+
+    path: Path
+    notes: list[str]
+    parts: dict[str, Judgement]
+    report_path: Path
+
+    def summary(self) -> str:
+        """Return what was reached and which files to open, for a terminal."""
+        picture = self.report_path.parent / f"confusion_{list(self.parts)[-1]}.png"
+        lines = [str(self.path), *(f"  {note}" for note in self.notes), *part_lines(self.parts)]
+        return "\n".join([*lines, f"Report:   {self.report_path}", f"Picture:  {picture}"])
+
+
+def evaluate_file(path: Path, config: Config, output: Path | None = None, num_threads: int = 1) -> FileEvaluation:
+    """Judge a .tflite file on the fold of a corpus that a configuration names.
+
+    Window and features are the file's own, whatever the configuration says of them.
+
+    Parameters
+    ----------
+    path
+        A file that ``exporting.export`` wrote.
+    config
+        Corpus and split.
+    output
+        Folder of the report; none: ``NAME_report`` beside the file.
+    num_threads
+        Of LiteRT.
+
+    Raises
+    ------
+    ModelError
+        If the file is damaged, or its labels are not those of the corpus.
+    InputError
+        If anything that the configuration names cannot work.
+    """
+    file = read_model_file(path)
+    audio, features = _front_end(file)
+    experiment = prepare(replace(config, audio=audio, features=features))
+    order = _order_of_labels(file, experiment.labels)
+    fold = choose_fold(experiment.folds, config.split)
+    hear = _hear(file, experiment, num_threads)
+    parts = judge_parts(lambda positions: hear(positions)[:, order], experiment, fold)
+    notes = _notes(file.description, experiment, fold)
+    folder = output or path.with_name(f"{path.stem}_report")
+    text = report(
+        f"{path.name} on {experiment.corpus.name}",
+        notes=notes,
+        facts=_facts(file.description, experiment, fold),
+        sections=[part_summary(parts), *part_sections(parts, folder, path.name, notes)],
+        skipped=[f"{left_out}: {reason}" for left_out, reason in experiment.left_out],
+    )
+    return FileEvaluation(path, notes, parts, write_judgements(folder, text, experiment, parts, notes, file=path.name))
+
+
+def _front_end(file: ModelFile) -> tuple[AudioConfig, FeatureConfig]:
+    document = file.description.document
+    try:
+        audio = AudioConfig(document["input"]["duration_seconds"], file.description.segments)
+        return audio, FeatureConfig(**document["features"])
+    except (KeyError, TypeError, ConfigError) as error:
+        raise ModelError(f"{file.path}: expected a description with the front end. Received: {error}") from error
+
+
+def _order_of_labels(file: ModelFile, labels: Sequence[str]) -> list[int]:
+    ours = file.description.labels
+    if sorted(ours) != sorted(labels):
+        raise ModelError(
+            f"{file.path}: expected a model of the corpus's labels, {', '.join(labels)} (corpus.label_map merges "
+            f"them, corpus.drop_labels leaves some out). Received: one of {', '.join(ours)}"
+        )
+    return [ours.index(label) for label in labels]
+
+
+def _hear(file: ModelFile, experiment: Experiment, num_threads: int) -> Hearing:
+    waveform = file.description.input == "waveform"
+    shape = (1, file.description.window_samples) if waveform else (1, *experiment.store.input_shape)
+    try:
+        predict = litert_predictor(LiteRTNetwork(file.content, shape, len(experiment.labels), num_threads))
+    except ModelError as error:
+        raise ModelError(f"{file.path}: {error}") from error
+    if not waveform:
+        return hear_features(predict, experiment.store)
+    paths = [utterance.path for utterance in experiment.corpus.utterances]
+    return hear_recordings(predict, paths, experiment.config.audio, experiment.config.features)
+
+
+def _notes(description: Description, experiment: Experiment, fold: Fold) -> list[str]:
+    notes = experiment.notes(fold)
+    trained = description.document.get("training", {})
+    if description.document.get("split_content") != describe_split(experiment, fold)["content"]:
+        notes.append(
+            f"the model was trained on another split ({trained.get('corpus')}; {trained.get('protocol')}; fold "
+            f"{trained.get('fold')}): what it was trained on may be among what is judged here"
+        )
+    return notes
+
+
+def _facts(description: Description, experiment: Experiment, fold: Fold) -> dict[str, object]:
+    facts = fold_facts(experiment, fold)
+    told = {key: facts[key] for key in facts if key in ("corpus", "labels", "protocol", "features", "fold")}
+    speakers = {key: value for key, value in facts.items() if key.endswith(" speakers")}
+    trained = description.document.get("training", {})
+    return {
+        **told,
+        **speakers,
+        "file": f"{description.input}, {description.document.get('precision')}",
+        "trained on": f"{trained.get('corpus')}; {trained.get('protocol')}; epoch {trained.get('epoch')}",
+        "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+    }

@@ -1,0 +1,170 @@
+"""What is inside a .tflite graph: its operators, and the constants of the layers that have weights."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
+
+_IDENTIFIER = b"TFL3"
+_WEIGHTED = ("CONV_2D", "FULLY_CONNECTED")
+_DTYPES = {"FLOAT32": np.float32, "FLOAT16": np.float16, "INT8": np.int8, "INT32": np.int32}
+
+
+def _names(enumeration: type) -> dict[int, str]:
+    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
+
+
+_OPERATORS, _TYPES = _names(schema.BuiltinOperator), _names(schema.TensorType)
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator: its name (of a custom one its own after ``CUSTOM``), its tensors and their types."""
+
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    types: frozenset[str]
+
+
+class Graph:
+    """A .tflite model of one subgraph, whose constants can be read and replaced.
+
+    Constants that lie behind the flatbuffer, as ``ai_edge_quantizer`` leaves large ones, are taken into it: not every
+    runtime finds them there.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        self._model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model))
+        for buffer in self._model.buffers:
+            if buffer.offset > 1:
+                buffer.data = np.frombuffer(model, np.uint8, buffer.size, buffer.offset)
+                buffer.offset = buffer.size = 0
+        if len(self._model.subgraphs) != 1:
+            raise ValueError(
+                f"expected a graph without loops and branches. Received: {len(self._model.subgraphs)} graphs"
+            )
+        self._subgraph = self._model.subgraphs[0]
+
+    def to_bytes(self) -> bytes:
+        """Return the flatbuffer."""
+        return _packed(self._model)
+
+    def up_to(self, tensors: Sequence[int]) -> bytes:
+        """Return the flatbuffer of a graph whose outputs are these tensors, under the numbers that they have here."""
+        makers = [place for place, one in enumerate(self.operators()) if not set(tensors).isdisjoint(one.outputs)]
+        model, subgraph = copy.copy(self._model), copy.copy(self._subgraph)
+        subgraph.operators = subgraph.operators[: max(makers, default=-1) + 1]
+        subgraph.outputs = list(tensors)
+        model.subgraphs, model.signatureDefs = [subgraph], []
+        return _packed(model)
+
+    def operators(self) -> list[Operator]:
+        """Return the operators in their order."""
+        found = []
+        for operator in self._subgraph.operators:
+            code = self._model.operatorCodes[operator.opcodeIndex]
+            name = _OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)]
+            if name == "CUSTOM":
+                name += f" {code.customCode.decode()}"
+            inputs = tuple(int(index) for index in operator.inputs if index >= 0)
+            outputs = tuple(int(index) for index in operator.outputs)
+            types = frozenset(_TYPES[self._subgraph.tensors[index].type] for index in inputs + outputs)
+            found.append(Operator(name, inputs, outputs, types))
+        return found
+
+    def layers(self, scope: str) -> Iterator[Layer]:
+        """Yield the convolutions and dense layers with a bias whose output's name holds ``scope``.
+
+        One whose bias is all zeros has none in the graph; it stays as it is.
+        """
+        made_by = {index: operator for operator in self.operators() for index in operator.outputs}
+        for operator in self.operators():
+            in_scope = scope in self._subgraph.tensors[operator.outputs[0]].name.decode()
+            if operator.name in _WEIGHTED and in_scope and len(operator.inputs) == 3:
+                data, weights, bias = operator.inputs
+                if weights in made_by:  # stored smaller, and made float again when the model is loaded
+                    (weights,) = made_by[weights].inputs
+                yield Layer(self, data, weights, bias)
+
+    def constant(self, tensor: int) -> NDArray[Any]:
+        """Return the values of a constant as they are stored."""
+        found = self._subgraph.tensors[tensor]
+        data = np.asarray(self._model.buffers[found.buffer].data, np.uint8)
+        return np.frombuffer(data.tobytes(), _DTYPES[_TYPES[found.type]]).reshape(found.shape)
+
+    def replace(self, tensor: int, values: NDArray[Any]) -> None:
+        """Store other values, of the same type and shape, in a constant."""
+        before = self.constant(tensor)
+        if values.dtype != before.dtype or values.shape != before.shape:
+            raise ValueError(f"expected {before.dtype} {before.shape}. Received: {values.dtype} {values.shape}")
+        self._model.buffers[self._subgraph.tensors[tensor].buffer].data = np.frombuffer(values.tobytes(), np.uint8)
+
+    def scale(self, tensor: int) -> NDArray[np.float64]:
+        """Return what one step of a quantised tensor is worth: [channels] or [1]."""
+        return np.asarray(self._subgraph.tensors[tensor].quantization.scale, np.float64)
+
+    def to_float(self, tensor: int, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Return stored values of a tensor, quantised as a whole or not at all, as what they mean."""
+        quantization = self._subgraph.tensors[tensor].quantization
+        if values.dtype != np.int8 or quantization is None:
+            return values.astype(np.float64)
+        return (values.astype(np.float64) - quantization.zeroPoint[0]) * quantization.scale[0]
+
+
+def _packed(model: Any) -> bytes:
+    builder = flatbuffers.Builder(2**20)
+    builder.Finish(model.Pack(builder), _IDENTIFIER)
+    return bytes(builder.Output())
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution, weights [out, height, width, in], or a dense layer, weights [out, in]; its tensors in a graph."""
+
+    graph: Graph
+    data: int
+    weights: int
+    bias: int
+
+    @property
+    def kernel_size(self) -> tuple[int, int]:
+        """Height and width; 1 and 1 for a dense layer."""
+        shape = self.graph.constant(self.weights).shape
+        return (shape[1], shape[2]) if len(shape) == 4 else (1, 1)
+
+    def matrix(self) -> NDArray[np.float64]:
+        """Return the weights as what they mean: [out, height * width * in]."""
+        stored = self.graph.constant(self.weights)
+        return stored.reshape(len(stored), -1) * self.weight_steps()[:, np.newaxis]
+
+    def weight_steps(self) -> NDArray[np.float64]:
+        """Return what one step of the weights of each output is worth: [out]; 1 where they are floats."""
+        stored = self.graph.constant(self.weights)
+        steps = self.graph.scale(self.weights) if stored.dtype == np.int8 else np.ones(1)
+        return np.broadcast_to(steps, len(stored))
+
+    def bias_values(self) -> NDArray[np.float64]:
+        """Return the bias as what it means: [out]."""
+        stored = self.graph.constant(self.bias)
+        return stored * (self.graph.scale(self.bias) if stored.dtype == np.int32 else 1.0)
+
+    def set_matrix(self, matrix: NDArray[np.float64]) -> None:
+        """Store weights [out, height * width * in], which must be ones that can be stored."""
+        stored = self.graph.constant(self.weights)
+        steps = matrix / self.weight_steps()[:, np.newaxis]
+        values = np.rint(steps) if stored.dtype == np.int8 else steps
+        self.graph.replace(self.weights, values.reshape(stored.shape).astype(stored.dtype))
+
+    def set_bias(self, bias: NDArray[np.float64]) -> None:
+        """Store a bias [out]."""
+        stored = self.graph.constant(self.bias)
+        values = np.rint(bias / self.graph.scale(self.bias)) if stored.dtype == np.int32 else bias
+        self.graph.replace(self.bias, values.astype(stored.dtype))
