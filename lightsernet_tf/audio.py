@@ -18,11 +18,11 @@ import tensorflow as tf
 import tensorflow_io as tfio
 
 from lightsernet_tf.errors import AudioError
+from lightsernet_tf.model_file import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from lightsernet_tf.sound_files import read_samples
 from lightsernet_tf.wav_header import Decoder, open_audio
 
 Decoded = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # [samples, channels], problem, rate in Hz
-_LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 1_000, 768_000  # a damaged header may say 1 Hz: resampled, that fills the memory
 
 
 def decode(paths: Sequence[Path], sample_rate_hz: int, min_samples: int = 1) -> tf.data.Dataset:
@@ -93,8 +93,8 @@ def _finish(
 ) -> tuple[np.ndarray, bytes]:
     """Return the waveform at its new rate and no problem, or nothing and the problem."""
     what = np.asarray(problem).item().decode()
-    if not what and not _LOWEST_RATE_HZ <= rate_hz <= _HIGHEST_RATE_HZ:
-        what = f"expected a sample rate of {_LOWEST_RATE_HZ} to {_HIGHEST_RATE_HZ} Hz, received {rate_hz}"
+    if not what and not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
+        what = f"expected a sample rate of {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz, received {rate_hz}"
     if not what and not np.isfinite(waveform).all():
         what = "expected finite samples, received NaN or infinity"
     if not what and rate_hz != sample_rate_hz and len(waveform):

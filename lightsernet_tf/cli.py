@@ -10,7 +10,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from pathlib import Path
+from typing import IO, NoReturn
 
 from lightsernet_tf.errors import InputError
 
@@ -33,18 +34,30 @@ def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] |
         if sys.stdout is not None:  # closed by who started us
             sys.stdout.flush()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _tell(f"error: {error}")
         status = 2
     except BrokenPipeError:  # who reads along, such as head, has seen enough; what is still buffered goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141  # as a shell says of a program that SIGPIPE ended
     except OSError as error:  # a full disk, a folder that may not be written
-        print(f"error: {error.filename2 or error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+        _tell(f"error: {error.filename2 or error.filename or 'output'}: {error.strerror or error}")
         status = 2
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        _tell("interrupted")
         status = 130
     sys.exit(status)
+
+
+def _tell(message: str) -> None:
+    if sys.stderr is not None:  # else it would be printed among the results
+        print(message, file=sys.stderr)
+
+
+def _somewhere_to_write() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:  # a device may have nothing that can be written to
+        return Path(os.devnull).open("w+b")
 
 
 @contextmanager
@@ -58,7 +71,7 @@ def native_messages_hidden() -> Iterator[None]:
         return
     sys.stderr.flush()
     kept = os.dup(2)
-    with tempfile.TemporaryFile() as hidden:
+    with _somewhere_to_write() as hidden:
         os.dup2(hidden.fileno(), 2)
         try:
             yield

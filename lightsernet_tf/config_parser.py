@@ -85,7 +85,7 @@ def parse_config(
     return _instantiate(parser, namespace), namespace
 
 
-def load_config(path: Path) -> Config:
+def load_config(path: str | Path) -> Config:
     """Read a YAML file of settings.
 
     Raises
@@ -93,7 +93,7 @@ def load_config(path: Path) -> Config:
     ConfigError
         If the file is not there or not YAML, a key does not exist, or a value does not fit.
     """
-    parser = _file_parser()
+    path, parser = Path(path), _file_parser()
     namespace = _checked(parser, read_settings(path), f"{path}: ")
     try:
         return _instantiate(parser, namespace)

@@ -1,7 +1,8 @@
 """The trained network, alone or behind its front end, as a TensorFlow Lite graph of one precision.
 
-The graph is made of the very functions that training uses: `windows.normalize_padded`, `features.FrontEnd` and the
-Keras network. Only operators that TensorFlow Lite has built in are allowed.
+The graph is made of the functions of training, but for two: levels are taken by `windows.normalize_padded`, since a
+device pads first, and `FrontEnd` transforms by ``matrix``, which TensorFlow Lite computes faster than ``fft``. Tests
+hold both against what training uses. Only operators that TensorFlow Lite has built in are allowed.
 
 What this module does not do: hold the result against Keras (see proof.py) or write it.
 """
@@ -127,7 +128,7 @@ def quantize(observed: Observed, precision: Precision, kind: InputKind, io: Io) 
         return observed.model
     quantizer = Quantizer(bytearray(observed.model))
     _RECIPES[precision](quantizer, io)
-    with _told_as(precision, "leave this --precision out"), warnings.catch_warnings():
+    with _told_as(precision, "leave this precision out"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*experimental_preserve_all_tensors.*")
         ranges = None
         if quantizer.need_calibration:
@@ -174,7 +175,7 @@ def _checked(model: bytes, precision: Precision, *, integer_only: bool = False) 
     if integer_only and floating:
         raise ModelError(
             f"{precision}: expected operators of integers alone. Received: {', '.join(floating)} of float; "
-            "--io float32 allows them"
+            "io float32 allows them"
         )
     return model
 

@@ -16,6 +16,7 @@ from lightsernet_tf.config import Config
 from lightsernet_tf.config_parser import config_yaml, load_config
 from lightsernet_tf.errors import ConfigError, RunError
 from lightsernet_tf.evaluation import evaluate_run
+from lightsernet_tf.expectations import settings_of_training
 from lightsernet_tf.experiment import Experiment, prepare
 from lightsernet_tf.figures import draw_confusion
 from lightsernet_tf.files import write_csv, write_json, write_text
@@ -164,6 +165,8 @@ def pool(path: Path, experiment: Experiment) -> CrossValidation:
         {
             "notes": notes,
             "facts": experiment_facts(experiment),
+            "settings": settings_of_training(experiment.config),
+            "validation_speakers": experiment.config.split.validation_speakers,
             "pooled": scores.to_dict(),
             "intervals": dict(intervals),
             "speakers": speakers.to_dict(),

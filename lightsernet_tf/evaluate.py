@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
         "--output", type=Path, metavar="DIR", help="of a file: folder of the report (default: beside the file)"
     )
     options, settings = parser.parse_known_args(arguments)
-    if options.target.suffix == ".tflite":
+    if options.target.suffix.lower() == ".tflite":
         return _evaluate_file(options, settings)
     if settings:
         parser.error(f"unrecognized arguments: {' '.join(settings)}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import json
+import errno
 import logging
 import os
 import platform
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,30 +22,31 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from lightsernet_tf.checkpoints import load_weights
-from lightsernet_tf.conversion import Io, Precision, float_graph, observe_network, quantize
+from lightsernet_tf.conversion import OUTPUT, Io, Precision, float_graph, observe_network, quantize
 from lightsernet_tf.corpora.download import SOURCES
-from lightsernet_tf.errors import ModelError, RunError
+from lightsernet_tf.errors import ConfigError, ModelError, RunError
+from lightsernet_tf.expectations import read_cross_validation
 from lightsernet_tf.experiment import Experiment, prepare
 from lightsernet_tf.features import FrontEnd
 from lightsernet_tf.files import written_beside
 from lightsernet_tf.flatbuffer import Graph
-from lightsernet_tf.judgements import Judgement, experiment_facts, fold_facts, judge
+from lightsernet_tf.judgements import Judgement, fold_facts, judge
 from lightsernet_tf.judging import (
     Hearing,
     Predictor,
     hear_features,
     hear_recordings,
     keras_predictor,
-    litert_predictor,
+    recording_windows,
 )
 from lightsernet_tf.litert import LiteRTNetwork
-from lightsernet_tf.model_card import model_card, normalization
+from lightsernet_tf.model_card import model_card
 from lightsernet_tf.model_file import InputKind, with_description
 from lightsernet_tf.proof import Proof, prove
-from lightsernet_tf.reports import markdown_table, percent
 from lightsernet_tf.rounding import Observed
 from lightsernet_tf.run_folder import Run, versions
-from lightsernet_tf.splits import SPEAKER_INDEPENDENT, Fold
+from lightsernet_tf.scores import score
+from lightsernet_tf.splits import Fold
 from lightsernet_tf.training import build_network, same_fold
 from lightsernet_tf.windows import normalize_padded, window_samples
 
@@ -53,8 +55,15 @@ PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "dynamic_int8", "int8
 _CALIBRATION_UTTERANCES = 100
 _LEVELLED_UTTERANCES = 1000
 _TIMED_WINDOWS = 30
-_SAME_TRAINING = ("corpus", "labels", "features", "loss", "balance", "training", "epoch chosen", "augmentation")
+_UA_OF_ROUNDING = 0.03  # another machine may round an utterance or two the other way
+LEAST_AGREEMENT = 0.99  # of decisions, between levels taken before padding and after it
 _TOOLS = ("ai-edge-litert", "ai-edge-quantizer")
+
+_NORMALIZATION: dict[InputKind, str] = {
+    "waveform": "in the graph: the 99.9th percentile of the magnitude, between the first and the last sample that is "
+    "not zero, becomes 1; what is above is clipped",
+    "features": "before the features: see lightsernet_tf.windows.normalize",
+}
 
 _logger = logging.getLogger(__name__)
 
@@ -125,14 +134,7 @@ class _Source:
     @cached_property
     def observed(self) -> Observed:
         """What the network takes in on the calibration utterances."""
-        inputs: list[NDArray[np.float32]] = []
-
-        def collect(batch: NDArray[np.float32]) -> NDArray[np.float32]:
-            inputs.extend(one[np.newaxis] for one in batch)
-            return np.zeros((len(batch), len(self.experiment.labels)), np.float32)
-
-        self.hear(collect)(self.calibration_positions)
-        return observe_network(self.graph, inputs)
+        return observe_network(self.graph, list(self._inputs(self.calibration_positions)))
 
     @property
     def calibration_positions(self) -> list[int]:
@@ -140,17 +142,28 @@ class _Source:
         count = min(_CALIBRATION_UTTERANCES, len(self.fold.train))
         return sorted(random.choice(self.fold.train, count, replace=False).tolist())
 
+    def _inputs(self, positions: Sequence[int]) -> Iterator[NDArray[np.float32]]:
+        """Yield the graph's inputs [1, ...] for utterances."""
+        experiment = self.experiment
+        if self.kind == "features":
+            for row in experiment.store.segments_of(positions):
+                yield experiment.store.features[row][np.newaxis, ..., np.newaxis]
+            return
+        paths = [experiment.corpus.utterances[position].path for position in positions]
+        for windows in recording_windows(paths, experiment.config.audio, experiment.config.features):
+            yield from windows[:, np.newaxis]
+
 
 @dataclass(frozen=True)
 class _Reference:
-    """What Keras says of the validation utterances: from the run's own features, and from the file's own inputs.
+    """What Keras says of the validation utterances: of the run's own features, and of the file's own inputs.
 
     ``level`` tells how much the two differ on the corpus where the inputs are waveforms, whose level the graph takes
     after padding and training before it.
     """
 
-    own_features: NDArray[Any]
-    same_input: NDArray[Any]
+    of_own_features: NDArray[Any]
+    of_file_inputs: NDArray[Any]
     level: dict[str, Any] | None
 
 
@@ -206,15 +219,19 @@ def export(
         If anything given cannot work.
     """
     if io == "int8" and (kind != "features" or set(precisions) != {"int8"}):
-        raise ModelError(
-            f"--io int8: expected --input features and --precision int8. Received: {kind} and {', '.join(precisions)}"
+        raise ConfigError(
+            f"io int8: expected input features and precision int8. Received: {kind}, {', '.join(precisions)}"
         )
     experiment = experiment.under(run.config) if experiment else prepare(run.config)
     fold = same_fold(run, experiment)
     number = run.resolve_epoch(epoch)
+    _check_run(run, experiment)
     expected = None if cross_validation is None else read_cross_validation(cross_validation, experiment)
     folder = output or run.path / "export"
+    made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)  # whatever forbids it, before the work
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     network = build_network(experiment)
     load_weights(network, run.weights_path(number))
     _logger.info("%s, epoch %d: converting, and asking Keras", run.path, number)
@@ -225,7 +242,7 @@ def export(
         experiment.config.features,
     )
     source = _Source(run, number, experiment, fold, network, kind, graph)
-    reference = _reference(source)
+    reference = _reference(source, force=force)
     stem = (name or run.path.name) + ("" if kind == "waveform" else "_features")
     exported: list[Exported] = []
     failures: list[str] = []
@@ -236,7 +253,13 @@ def export(
             exported.append(_export_one(source, precision, io, path, reference, expected, licence, force=force))
         except ModelError as error:
             failures.append(f"{path.name}: {error}")
+        except OSError as error:  # a full disk: what is written stays, and the rest would fare no better
+            failures.append(f"{path}: {error.strerror or error}")
+            break
     if failures:
+        if made and not exported:
+            with contextlib.suppress(OSError):  # somebody else may have put something into it
+                folder.rmdir()
         raise ExportError("; ".join(failures), exported)
     return exported
 
@@ -256,8 +279,8 @@ def _export_one(
     in_floats = precision == "float32"
     model = source.graph if in_floats else quantize(source.observed, precision, source.kind, as_integers)
     labels = source.experiment.labels
-    predict = litert_predictor(LiteRTNetwork(model, source.input_shape, len(labels)))
-    hear = source.hear(lambda batch: _finite(predict(batch)))
+    network = LiteRTNetwork(model, source.input_shape, len(labels))
+    hear = source.hear(lambda batch: _finite(network.predict_batch(batch)))
     measured = {
         part: judge(hear, source.experiment, positions)
         for part, positions in source.fold.parts().items()
@@ -265,14 +288,19 @@ def _export_one(
     }
     validation = measured["validation"]
     proof = prove(
-        validation.true, reference.own_features, reference.same_input, validation.probabilities, labels, precision
+        validation.true,
+        reference.of_own_features,
+        reference.of_file_inputs,
+        validation.probabilities,
+        labels,
+        precision,
     )
     if not proof.passed and not force:
-        raise ModelError(f"{proof.sentence()}; nothing is written (--force keeps the file and marks it)")
+        raise ModelError(f"{proof.sentence()}; this file is not written (force keeps the file and marks it)")
     document = {
         **_description(source, expected, licence),
         "precision": precision,
-        "calibration": "" if in_floats else _calibration_sentence(source),
+        "calibration": "" if in_floats else _calibration_sentence(source, precision),
         "operators": sorted({operator.name for operator in Graph(model).operators()}),
         "model_bytes": len(model),
         "proof": proof.to_dict(),
@@ -284,10 +312,34 @@ def _export_one(
     document["output"] |= {"dtype": as_integers}
     content = with_description(model, document)
     exported = Exported(path, precision, len(content), proof)
-    with written_beside(path) as model_beside, written_beside(exported.card_path) as card_beside:  # both or neither
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    # The model takes its name first, and an older card goes before: no card ever lies beside another model.
+    with written_beside(exported.card_path) as card_beside, written_beside(path) as model_beside:
         model_beside.write_bytes(content)
         card_beside.write_text(model_card(document, path.name, len(content)), encoding="utf-8")
+        exported.card_path.unlink(missing_ok=True)
     return exported
+
+
+def _check_run(run: Run, experiment: Experiment) -> None:
+    if run.about.get("input_shape") != list(experiment.store.input_shape):
+        raise RunError(
+            f"{run.path}: expected features of the shape that was trained on, {run.about.get('input_shape')}. "
+            f"Received: {list(experiment.store.input_shape)}; config.yaml was changed since"
+        )
+    if not isinstance(run.about.get("versions"), dict):
+        raise RunError(f"{run.path / 'run.json'}: expected the versions of packages. Received: none")
+
+
+def _check_weights(source: _Source, ua: float) -> None:
+    """Refuse weights or settings under which the epoch is not what it was when it was trained."""
+    (then,) = (row["val_ua"] for row in source.run.history() if row["epoch"] == source.epoch)
+    if not abs(then - ua) <= _UA_OF_ROUNDING:
+        raise RunError(
+            f"{source.run.path}: expected the validation UA of epoch {source.epoch}, {100 * then:.1f} %. Received: "
+            f"{100 * ua:.1f} %; weights or config.yaml were changed since"
+        )
 
 
 def _finite(probabilities: NDArray[Any]) -> NDArray[Any]:
@@ -296,12 +348,13 @@ def _finite(probabilities: NDArray[Any]) -> NDArray[Any]:
     return probabilities
 
 
-def _calibration_sentence(source: _Source) -> str:
+def _calibration_sentence(source: _Source, precision: Precision) -> str:
+    what = "rounded and calibrated on" if precision == "int8" else "weights rounded on"
     seed = source.experiment.config.train.seed
-    return f"calibrated on {len(source.calibration_positions)} training utterances, seed {seed}"
+    return f"{what} {len(source.calibration_positions)} training utterances, seed {seed}"
 
 
-def _reference(source: _Source) -> _Reference:
+def _reference(source: _Source, *, force: bool) -> _Reference:
     experiment, fold = source.experiment, source.fold
     own = hear_features(keras_predictor(source.network), experiment.store)
     if not np.isfinite(heard := own(fold.validation)).all():
@@ -309,6 +362,8 @@ def _reference(source: _Source) -> _Reference:
             f"{source.run.path}: expected a network that gives probabilities. Received: NaN or infinity from epoch "
             f"{source.epoch}, whose training diverged; choose another --epoch"
         )
+    true = experiment.class_ids[list(fold.validation)]
+    _check_weights(source, score(true, heard, experiment.labels).ua)
     if source.kind == "features":
         return _Reference(heard, heard, None)
     front_end = FrontEnd(experiment.config.features)
@@ -321,11 +376,17 @@ def _reference(source: _Source) -> _Reference:
     random = np.random.default_rng(experiment.config.train.seed)
     more = random.permutation(fold.train)[: max(0, _LEVELLED_UTTERANCES - len(held_out))].tolist()
     before, after = own([*held_out, *more]), source.hear(lambda one: fused(one).numpy())([*held_out, *more])
-    level = {
+    level: dict[str, Any] = {
         "utterances": len(before),
         "agreement": float(np.mean(before.argmax(axis=1) == after.argmax(axis=1))),
         "largest_difference": float(np.abs(before - after).max()),
     }
+    if level["agreement"] < LEAST_AGREEMENT and not force:
+        raise ModelError(
+            f"expected the same decision for {100 * LEAST_AGREEMENT:g} % of the utterances, whether a clip's level is "
+            f"taken before padding or after it. Received: {100 * level['agreement']:.1f} % of {len(before)}; clips "
+            "that begin or end with zeros of their own differ (force exports all the same)"
+        )
     validation = slice(len(fold.validation))
     return _Reference(before[validation], after[validation], level)
 
@@ -346,12 +407,12 @@ def _description(source: _Source, expected: dict[str, Any] | None, licence: str)
             "window_samples": source.num_samples,
             "min_samples": config.features.frame_length_samples,
             "segments": config.audio.segments,
-            "normalization": normalization(source.kind),
+            "normalization": _NORMALIZATION[source.kind],
         },
-        "output": {"name": "probabilities", "shape": [1, len(experiment.labels)]},
+        "output": {"name": OUTPUT, "shape": [1, len(experiment.labels)]},
         "features": dataclasses.asdict(config.features),
         "training": {
-            **json.loads(json.dumps(fold_facts(experiment, source.fold))),
+            **_lists(fold_facts(experiment, source.fold)),
             "epoch": f"{source.epoch} of {len(source.run.history())}",
         },
         "split_content": source.run.split["content"],
@@ -362,64 +423,15 @@ def _description(source: _Source, expected: dict[str, Any] | None, licence: str)
     }
 
 
+def _lists(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return facts as JSON would: tuples as lists."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in facts.items()}
+
+
 def _corpus_terms(name: str) -> str:
     if name == "demo":
         return "synthetic, made by this package"
     return SOURCES[name].terms if name in SOURCES else "not known to this package; ask its publisher"
-
-
-def read_cross_validation(path: Path, experiment: Experiment) -> dict[str, Any]:
-    """Return what a cross-validation of the same settings says of new speakers.
-
-    Raises
-    ------
-    RunError
-        If the folder holds none, or one of another corpus, other labels, features or training, or of speakers that
-        were trained on.
-    """
-    file = path / "scores.json"
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        facts: dict[str, Any] = dict(found["facts"])
-        told: dict[str, Any] = {
-            "protocol": str(facts["protocol"]),
-            "pooled": dict(found["pooled"]),
-            "intervals": dict(found["intervals"]),
-            "spread": dict(found["speakers"]["spread"]),
-        }
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{file}: expected the figures of a cross-validation. Received: {_reason(error)}") from error
-    ours = json.loads(json.dumps(experiment_facts(experiment)))
-    for key in _SAME_TRAINING:
-        if facts.get(key) != ours.get(key):
-            raise RunError(f"{file}: expected {key} as trained, {ours.get(key)}. Received: {facts.get(key)}")
-    if told["protocol"].split(",")[0] not in SPEAKER_INDEPENDENT:
-        raise RunError(f"{file}: expected a protocol that tests new speakers. Received: {told['protocol']}")
-    return told
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    return f"no {error}" if isinstance(error, KeyError) else str(error)
-
-
-def proof_table(exported: Sequence[Exported]) -> str:
-    """Return a line for each file, as Markdown that also reads in a terminal."""
-    rows = [
-        (
-            one.path.name,
-            f"{one.size_bytes / 1024:.0f}",
-            f"{one.proof.largest_difference:.1e}",
-            percent(one.proof.agreement),
-            f"{percent(one.proof.keras_wa)} / {percent(one.proof.file_wa)}",
-            f"{percent(one.proof.keras_ua)} / {percent(one.proof.file_ua)}",
-            "yes" if one.proof.passed else "NO",
-        )
-        for one in exported
-    ]
-    header = ("file", "KiB", "largest difference", "same decision", "WA Keras / file", "UA Keras / file", "passed")
-    return markdown_table(header, rows, "lrrrrrl")
 
 
 def _latency(model: bytes, source: _Source, num_outputs: int) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from lightsernet_tf.config import AudioConfig, Config, FeatureConfig
 from lightsernet_tf.errors import ConfigError, ModelError
@@ -18,12 +19,12 @@ from lightsernet_tf.judgements import (
     part_summary,
     write_judgements,
 )
-from lightsernet_tf.judging import Hearing, hear_features, hear_recordings, litert_predictor
+from lightsernet_tf.judging import Hearing, hear_features, hear_recordings
 from lightsernet_tf.litert import LiteRTNetwork
 from lightsernet_tf.model_file import Description, ModelFile, read_model_file
 from lightsernet_tf.reports import report
 from lightsernet_tf.run_folder import versions
-from lightsernet_tf.splits import Fold, choose_fold
+from lightsernet_tf.splits import NO_TEST_NOTE, Fold, choose_fold
 from lightsernet_tf.training import describe_split
 
 
@@ -43,7 +44,7 @@ class FileEvaluation:
         return "\n".join([*lines, f"Report:   {self.report_path}", f"Picture:  {picture}"])
 
 
-def evaluate_file(path: Path, config: Config, output: Path | None = None, num_threads: int = 1) -> FileEvaluation:
+def evaluate_file(path: Path, config: Config, output: Path | None = None) -> FileEvaluation:
     """Judge a .tflite file on the fold of a corpus that a configuration names.
 
     Window and features are the file's own, whatever the configuration says of them.
@@ -56,8 +57,6 @@ def evaluate_file(path: Path, config: Config, output: Path | None = None, num_th
         Corpus and split.
     output
         Folder of the report; none: ``NAME_report`` beside the file.
-    num_threads
-        Of LiteRT.
 
     Raises
     ------
@@ -71,7 +70,7 @@ def evaluate_file(path: Path, config: Config, output: Path | None = None, num_th
     experiment = prepare(replace(config, audio=audio, features=features))
     order = _order_of_labels(file, experiment.labels)
     fold = choose_fold(experiment.folds, config.split)
-    hear = _hear(file, experiment, num_threads)
+    hear = _hear(file, experiment)
     parts = judge_parts(lambda positions: hear(positions)[:, order], experiment, fold)
     notes = _notes(file.description, experiment, fold)
     folder = output or path.with_name(f"{path.stem}_report")
@@ -88,10 +87,20 @@ def evaluate_file(path: Path, config: Config, output: Path | None = None, num_th
 def _front_end(file: ModelFile) -> tuple[AudioConfig, FeatureConfig]:
     document = file.description.document
     try:
-        audio = AudioConfig(document["input"]["duration_seconds"], file.description.segments)
-        return audio, FeatureConfig(**document["features"])
+        features = FeatureConfig(**document["features"])
+        audio = AudioConfig(
+            file.description.window_samples / file.description.sample_rate_hz, file.description.segments
+        )
     except (KeyError, TypeError, ConfigError) as error:
         raise ModelError(f"{file.path}: expected a description with the front end. Received: {error}") from error
+    if features.sample_rate_hz != file.description.sample_rate_hz:
+        raise ModelError(
+            f"{file.path}: expected one sample rate for waveform and features. Received: "
+            f"{file.description.sample_rate_hz} and {features.sample_rate_hz} Hz"
+        )
+    if not isinstance(document.get("training", {}), dict) or not isinstance(document.get("notes", []), list):
+        raise ModelError(f"{file.path}: expected a description with training and notes. Received: others")
+    return audio, features
 
 
 def _order_of_labels(file: ModelFile, labels: Sequence[str]) -> list[int]:
@@ -104,11 +113,11 @@ def _order_of_labels(file: ModelFile, labels: Sequence[str]) -> list[int]:
     return [ours.index(label) for label in labels]
 
 
-def _hear(file: ModelFile, experiment: Experiment, num_threads: int) -> Hearing:
+def _hear(file: ModelFile, experiment: Experiment) -> Hearing:
     waveform = file.description.input == "waveform"
     shape = (1, file.description.window_samples) if waveform else (1, *experiment.store.input_shape)
     try:
-        predict = litert_predictor(LiteRTNetwork(file.content, shape, len(experiment.labels), num_threads))
+        predict = LiteRTNetwork(file.content, shape, len(experiment.labels)).predict_batch
     except ModelError as error:
         raise ModelError(f"{file.path}: {error}") from error
     if not waveform:
@@ -118,14 +127,29 @@ def _hear(file: ModelFile, experiment: Experiment, num_threads: int) -> Hearing:
 
 
 def _notes(description: Description, experiment: Experiment, fold: Fold) -> list[str]:
-    notes = experiment.notes(fold)
     trained = description.document.get("training", {})
+    known = [note for note in description.document.get("notes", []) if note != NO_TEST_NOTE]
+    notes = list(dict.fromkeys([*known, *experiment.notes(fold)]))
     if description.document.get("split_content") != describe_split(experiment, fold)["content"]:
         notes.append(
             f"the model was trained on another split ({trained.get('corpus')}; {trained.get('protocol')}; fold "
             f"{trained.get('fold')}): what it was trained on may be among what is judged here"
+            + _heard(trained, experiment, fold)
         )
     return notes
+
+
+def _heard(trained: Mapping[str, Any], experiment: Experiment, fold: Fold) -> str:
+    """Say how many of the utterances that are judged as new are of speakers that the model was trained on."""
+    if str(trained.get("corpus")).split(",")[0] != experiment.corpus.name:
+        return ""
+    speakers = set(trained.get("training speakers", []))
+    told = [
+        f"{sum(experiment.corpus.utterances[one].speaker in speakers for one in positions)} of {len(positions)} {part}"
+        for part, positions in fold.parts().items()
+        if positions and part != "training"
+    ]
+    return f"; of speakers that it was trained on are {' and '.join(told)} utterances"
 
 
 def _facts(description: Description, experiment: Experiment, fold: Fold) -> dict[str, object]:

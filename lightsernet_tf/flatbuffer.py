@@ -86,9 +86,10 @@ class Graph:
         One whose bias is all zeros has none in the graph; it stays as it is.
         """
         made_by = {index: operator for operator in self.operators() for index in operator.outputs}
-        for operator in self.operators():
+        for operator, stored in zip(self.operators(), self._subgraph.operators, strict=True):
             in_scope = scope in self._subgraph.tensors[operator.outputs[0]].name.decode()
             if operator.name in _WEIGHTED and in_scope and len(operator.inputs) == 3:
+                _check_steps(operator.name, stored.builtinOptions)
                 data, weights, bias = operator.inputs
                 if weights in made_by:  # stored smaller, and made float again when the model is loaded
                     (weights,) = made_by[weights].inputs
@@ -117,6 +118,16 @@ class Graph:
         if values.dtype != np.int8 or quantization is None:
             return values.astype(np.float64)
         return (values.astype(np.float64) - quantization.zeroPoint[0]) * quantization.scale[0]
+
+
+def _check_steps(name: str, options: Any) -> None:
+    if name != "CONV_2D":
+        return
+    steps = (options.strideH, options.strideW, options.dilationHFactor, options.dilationWFactor)
+    if steps != (1, 1, 1, 1) or options.padding != schema.Padding.SAME:
+        raise ValueError(
+            f"CONV_2D: expected no stride, no dilation and same padding. Received: {steps}, {options.padding}"
+        )
 
 
 def _packed(model: Any) -> bytes:

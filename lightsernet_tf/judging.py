@@ -5,7 +5,7 @@ What this module does not do: judge them (see judgements.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from lightsernet_tf.audio import decode
 from lightsernet_tf.config import AudioConfig, FeatureConfig
 from lightsernet_tf.errors import AudioError
 from lightsernet_tf.feature_store import FeatureStore
-from lightsernet_tf.litert import LiteRTNetwork
 from lightsernet_tf.scores import average_segments
 from lightsernet_tf.windows import cut_windows
 
@@ -35,39 +34,42 @@ def keras_predictor(network: keras.Model) -> Predictor:
     return lambda batch: predict(tf.constant(batch)).numpy()
 
 
-def litert_predictor(network: LiteRTNetwork) -> Predictor:
-    """Return a .tflite file, which takes one input at a time, as a function of a batch of them."""
-    return lambda batch: np.stack([network(one[np.newaxis]) for one in batch])
-
-
 def hear_features(predict: Predictor, store: FeatureStore) -> Hearing:
     """Return what a predictor of features says of utterances; see `predict_utterances`."""
     return partial(predict_utterances, predict, store)
 
 
-def hear_recordings(predict: Predictor, paths: Sequence[Path], audio: AudioConfig, features: FeatureConfig) -> Hearing:
-    """Return what a predictor of raw waveforms says of utterances, each read from its file anew.
+def recording_windows(paths: Sequence[Path], audio: AudioConfig, features: FeatureConfig) -> Iterator[np.ndarray]:
+    """Yield the windows of recordings, raw as a device hears them and read anew: [segments, window samples] each.
 
     Parameters
     ----------
-    predict
-        Waveforms [batch, window samples] at any level, padded with zeros -> probabilities [batch, classes].
     paths
-        File of each utterance.
+        Audio files.
     audio, features
         How a file is cut into windows, and of which rate.
+
+    Raises
+    ------
+    AudioError
+        If a file cannot be read; the message names it.
+    """
+    waveforms = decode(paths, features.sample_rate_hz, features.frame_length_samples)
+    for path, (waveform, problem) in zip(paths, waveforms, strict=True):
+        if problem.numpy():
+            raise AudioError(f"{path}: {problem.numpy().decode()}")
+        yield cut_windows(waveform, audio, features.sample_rate_hz).numpy()
+
+
+def hear_recordings(predict: Predictor, paths: Sequence[Path], audio: AudioConfig, features: FeatureConfig) -> Hearing:
+    """Return what a predictor of raw waveforms says of utterances; ``paths`` are those of all of them.
+
+    ``predict`` takes waveforms [batch, window samples] at any level; for the rest see `recording_windows`.
     """
 
     def hear(positions: Sequence[int]) -> np.ndarray:
-        chosen = [paths[position] for position in positions]
-        waveforms = decode(chosen, features.sample_rate_hz, features.frame_length_samples)
-        means = []
-        for path, (waveform, problem) in zip(chosen, waveforms, strict=True):
-            if problem.numpy():
-                raise AudioError(f"{path}: {problem.numpy().decode()}")
-            windows = cut_windows(waveform, audio, features.sample_rate_hz)  # [segments, window samples]
-            means.append(predict(windows.numpy()).mean(axis=0))
-        return np.stack(means)
+        windows = recording_windows([paths[position] for position in positions], audio, features)
+        return np.stack([predict(of_recording).mean(axis=0) for of_recording in windows])
 
     return hear
 

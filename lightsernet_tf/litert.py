@@ -49,11 +49,26 @@ class LiteRTNetwork:
         self._output = _only("output", self._interpreter.get_output_details(), (1, num_outputs))
 
     def __call__(self, window: FloatArray) -> FloatArray:
-        """Return the probabilities [classes] of a window of the input's shape; int8 inputs and outputs are scaled."""
+        """Return the probabilities of a window, both as float32 whatever the model's own types are.
+
+        Parameters
+        ----------
+        window
+            float32 of the input's shape, [1, ...].
+
+        Returns
+        -------
+        FloatArray
+            float32 [classes].
+        """
         with self._lock:
-            self._interpreter.set_tensor(self._input["index"], _quantized(window, self._input))
+            self._interpreter.set_tensor(self._input["index"], quantized(window, self._input))
             self._interpreter.invoke()
             return _dequantized(self._interpreter.get_tensor(self._output["index"])[0], self._output)
+
+    def predict_batch(self, batch: FloatArray) -> FloatArray:
+        """Return the probabilities [batch, classes] of windows [batch, ...], one after the other."""
+        return np.stack([self(window[np.newaxis]) for window in batch])
 
 
 def _only(name: str, details: list[dict[str, Any]], shape: tuple[int, ...]) -> dict[str, Any]:
@@ -64,7 +79,8 @@ def _only(name: str, details: list[dict[str, Any]], shape: tuple[int, ...]) -> d
     return details[0]
 
 
-def _quantized(values: FloatArray, detail: dict[str, Any]) -> NDArray[Any]:
+def quantized(values: FloatArray, detail: dict[str, Any]) -> NDArray[Any]:
+    """Return values as a tensor takes them, by the interpreter's details of it: int8 by its scale, or as they are."""
     if detail["dtype"] == np.float32:
         return values
     scale, zero = detail["quantization"]

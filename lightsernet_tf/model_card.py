@@ -32,16 +32,6 @@ _CITATION = """\
 Aftab, Morsali, Ghaemmaghami and Champagne: Light-SERNet: a lightweight fully convolutional neural network for speech
 emotion recognition, ICASSP 2022."""
 
-_NORMALIZATION = (
-    "in the graph: the 99.9th percentile of the magnitude, between the first and the last sample that is not zero, "
-    "becomes 1; what is above is clipped"
-)
-
-
-def normalization(kind: str) -> str:
-    """Return how a waveform gets to its level, for the description."""
-    return _NORMALIZATION if kind == "waveform" else "before the features: see lightsernet_tf.windows.normalize"
-
 
 def model_card(document: Mapping[str, Any], file_name: str, file_bytes: int) -> str:
     """Return the card.
@@ -122,14 +112,16 @@ def _expected(document: Mapping[str, Any]) -> list[str]:
             "No cross-validation was named at export: how good the model is for new speakers is known only as far as "
             "the figures below say."
         ]
-    spread = expected["spread"]["ua"]
-    scores = expected["pooled"]
+    spread, scores = expected["spread"], expected["pooled"]
+    choosing = expected["validation_speakers"]
     return [
-        f"**For new speakers expect about UA {interval(scores['ua'], expected['intervals']['ua'])} and WA "
-        f"{interval(scores['wa'], expected['intervals']['wa'])}.** This is a cross-validation ({expected['protocol']}) "
-        f"of the same training: {scores['utterances']} utterances, each judged by a network not trained on it; "
-        f"UA by speaker {percent(spread['min'])} to {percent(spread['max'])}, {percent(spread['mean'])} on average. "
-        + HOW_TO_READ,
+        f"**For a new speaker expect a UA of about {percent(spread['ua']['mean'])} and a WA of about "
+        f"{percent(spread['wa']['mean'])}: the means over the {expected['speakers']} speakers of a cross-validation** "
+        f"({expected['protocol']}), each judged by networks that were trained the same way but not on that speaker. "
+        f"Speakers differ: their UA ranged from {percent(spread['ua']['min'])} to {percent(spread['ua']['max'])}, and "
+        f"a new one may lie outside. There the epoch was chosen by {choosing} speaker{'s' * (choosing != 1)}.",
+        f"All {scores['utterances']} utterances pooled: UA {interval(scores['ua'], expected['intervals']['ua'])}, WA "
+        f"{interval(scores['wa'], expected['intervals']['wa'])}. " + HOW_TO_READ,
         _confusion(scores),
     ]
 

@@ -26,7 +26,7 @@ FORMAT = 1
 DESCRIPTION, LABELS = "lightsernet.json", "labels.txt"
 InputKind = Literal["waveform", "features"]
 Segments = Literal["centre", "all"]
-LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 768_000
+LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 768_000  # a damaged header may say 1 Hz: resampled, that fills the memory
 
 _MAGIC = slice(4, 8)
 _MAGIC_VALUE = b"TFL3"
@@ -140,6 +140,7 @@ def read_description(content: bytes) -> Description:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             start = min(entry.header_offset for entry in archive.infolist())
             text = _read(archive, DESCRIPTION)
+            listed = _read(archive, LABELS) if LABELS in archive.namelist() else ""
         document = json.loads(text)
     except _DAMAGED as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -149,6 +150,8 @@ def read_description(content: bytes) -> Description:
         raise ModelError(
             "expected the model that its description was written for. Received: other bytes; it is damaged"
         )
+    if listed.splitlines() != list(description.labels):
+        raise ModelError(f"expected the same labels in {LABELS} and in {DESCRIPTION}. Received: others; it is damaged")
     return description
 
 

@@ -7,19 +7,22 @@ import contextlib
 import importlib
 import io
 import itertools
+import os
 import sys
 from collections.abc import Collection, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 from lightsernet_tf.cli import CommandParser, native_messages_hidden, run_command
 from lightsernet_tf.errors import AudioError, ConfigError, InputError
+from lightsernet_tf.model_file import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 
 if TYPE_CHECKING:
     from lightsernet_tf.predicting import Recording, Result
     from lightsernet_tf.runtime import EmotionRecognizer
 
 Results = Generator["Result", None, None]
+Source = Union[Path, str, "Result"]
 
 _STANDARD_INPUT = "-"
 _PROGRESS_AFTER_SECONDS = 2.0
@@ -42,12 +45,14 @@ def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
     _require("ai_edge_litert.interpreter", "the model", "ai-edge-litert")
 
+    from lightsernet_tf.predicting import Result
     from lightsernet_tf.prediction_lines import LINES, Layout, csv_header, shown
 
     sources = _sources(options)
     recognizer = _recognizer(options)
     named = len(sources) > 1 or not _is_timeline(options)
-    layout = Layout(recognizer.labels, options.top, [str(source) for source in sources], named)
+    names = [source.source if isinstance(source, Result) else str(source) for source in sources]
+    layout = Layout(recognizer.labels, options.top, names, named)
     if options.format != "text" and isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # of no text it makes JSON's \udcff
     if options.format == "csv":
@@ -93,7 +98,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--microphone", action="store_true", help="a timeline of what is spoken, until Ctrl-C")
     add = parser.add_argument_group("raw samples").add_argument
     add("--pcm", choices=("s16le", "s32le", "f32le"), default="s16le", help="encoding of - (default: s16le)")
-    add("--rate", type=_whole(1000, 768_000), metavar="HZ", help="of - and the microphone (default: the model's)")
+    add(
+        "--rate",
+        type=_whole(LOWEST_RATE_HZ, HIGHEST_RATE_HZ),
+        metavar="HZ",
+        help="of - and the microphone (default: the model's)",
+    )
     add("--channels", type=_whole(1, 64), default=1, metavar="N", help="of - (default: 1)")
 
     arguments = list(arguments)
@@ -120,11 +130,15 @@ def _check(options: argparse.Namespace) -> None:
     for name in ("hop", "smooth", "png"):
         if getattr(options, name) is not None and not _is_timeline(options):
             raise ConfigError(f"--{name}: expected --timeline with it. Received: none")
+    if "" in options.inputs:
+        raise ConfigError("expected names. Received: an empty one")
     if options.inputs.count(_STANDARD_INPUT) > 1:
         raise ConfigError("-: expected once. Received: more often")
     if options.png:
         if len(options.inputs) != 1 or options.inputs == [_STANDARD_INPUT] or Path(options.inputs[0]).is_dir():
             raise ConfigError("--png: expected one sound file with it. Received: " + _received(options))
+        if options.png.resolve() == Path(options.inputs[0]).resolve() or options.png.is_dir():
+            raise ConfigError(f"--png: expected a name of its own. Received: {options.png}, a folder or the recording")
         if options.png.suffix.lower() != ".png" or not options.png.absolute().parent.is_dir():
             raise ConfigError(
                 f"--png: expected a name that ends in .png in a folder that is there. Received: {options.png}"
@@ -148,13 +162,21 @@ def _require(module: str, what: str, package: str) -> None:
         raise ConfigError(f"{what}: expected {package} (pip install {package}). Received: {reason}") from error
 
 
-def _sources(options: argparse.Namespace) -> list[Path | str]:
-    """Return the files to hear and, in its place, standard input."""
-    from lightsernet_tf.predicting import find_recordings
+def _sources(options: argparse.Namespace) -> list[Source]:
+    """Return the files to hear, standard input in its place, and what is wrong with a folder in its place."""
+    from lightsernet_tf.predicting import Result, find_recordings
 
-    sources: list[Path | str] = []
+    sources: list[Source] = []
     for name in options.inputs:
-        sources += [name] if name == _STANDARD_INPUT else find_recordings([Path(name)])
+        if name == _STANDARD_INPUT:
+            sources.append(name)
+            continue
+        try:
+            sources += find_recordings([Path(name)])
+        except AudioError as error:  # a folder of nothing; the others are still to be heard
+            if len(options.inputs) == 1:
+                raise
+            sources.append(Result(name, problem=str(error).removeprefix(f"{name}: ")))
     if _STANDARD_INPUT in sources and (sys.stdin is None or sys.stdin.isatty()):
         what = "none" if sys.stdin is None else "a terminal"
         raise ConfigError(f"-: expected raw samples from a pipe or a file. Received: {what}")
@@ -169,6 +191,8 @@ def _recognizer(options: argparse.Namespace) -> EmotionRecognizer:
 
     with native_messages_hidden():
         recognizer = EmotionRecognizer(options.model or shipped_model(), options.threads)
+    if recognizer.description.document.get("proof", {}).get("passed") is False:
+        _tell(f"note: {recognizer.path} did not pass its check against Keras when it was exported, see its card")
     options.rate = options.rate or recognizer.sample_rate_hz
     options.hop = 0.5 if options.hop is None else options.hop
     options.smooth = options.smooth or 0.0
@@ -179,14 +203,18 @@ def _recognizer(options: argparse.Namespace) -> EmotionRecognizer:
     return recognizer
 
 
-def _results(recognizer: EmotionRecognizer, sources: Sequence[Path | str], options: argparse.Namespace) -> Results:
-    from lightsernet_tf.predicting import Result, read_file
+def _results(recognizer: EmotionRecognizer, sources: Sequence[Source], options: argparse.Namespace) -> Results:
+    from lightsernet_tf.predicting import TOO_LONG, Result, read_file
+    from lightsernet_tf.prediction_lines import shown
 
     if options.microphone:
         yield from _microphone(recognizer, options)
     for source in _progress(sources, "files") if len(sources) > 1 else sources:
         if source == _STANDARD_INPUT:
             yield from _pipe(recognizer, options)
+            continue
+        if isinstance(source, Result):
+            yield source
             continue
         path = Path(source)
         try:
@@ -195,6 +223,14 @@ def _results(recognizer: EmotionRecognizer, sources: Sequence[Path | str], optio
         except InputError as error:
             yield Result(str(path), problem=str(error).removeprefix(f"{path}: "))
             continue
+        except MemoryError:
+            yield Result(str(path), problem=TOO_LONG)
+            continue
+        if LOWEST_RATE_HZ <= recording.rate_hz < recognizer.sample_rate_hz:
+            _tell(
+                f"note: {shown(str(path))}: {recording.rate_hz} Hz, but the model was trained at "
+                f"{recognizer.sample_rate_hz} Hz and misses the high frequencies: do not trust what it says"
+            )
         yield from _heard(recognizer, recording, options, alone=len(sources) == 1)
 
 
@@ -210,8 +246,10 @@ def _heard(recognizer: EmotionRecognizer, recording: Recording, options: argpars
 
 
 def _pipe(recognizer: EmotionRecognizer, options: argparse.Namespace) -> Results:
-    from lightsernet_tf.predicting import Recording, Result, joined, read_pcm, recognize, timeline
+    from lightsernet_tf.predicting import TOO_LONG, Recording, Result, joined, read_pcm, recognize, timeline
 
+    with contextlib.suppress(OSError, ValueError):  # where it is no real pipe; a shell may have left it non-blocking
+        os.set_blocking(sys.stdin.fileno(), True)
     chunks = read_pcm(sys.stdin.buffer, options.pcm, options.channels, options.rate)
     if options.timeline:
         yield from timeline(recognizer, _STANDARD_INPUT, chunks, options.rate, options.hop, options.smooth)
@@ -220,6 +258,9 @@ def _pipe(recognizer: EmotionRecognizer, options: argparse.Namespace) -> Results
         samples = joined(list(chunks), options.channels)
     except AudioError as error:
         yield Result(_STANDARD_INPUT, problem=str(error))
+        return
+    except MemoryError:
+        yield Result(_STANDARD_INPUT, problem=TOO_LONG)
         return
     yield recognize(recognizer, Recording(_STANDARD_INPUT, samples, options.rate))
 
@@ -254,13 +295,14 @@ def _tell(message: str) -> None:
 
 def _draw(path: Path, results: Sequence[Result], recognizer: EmotionRecognizer, png: Path) -> None:
     from lightsernet_tf.predicting import read_file
+    from lightsernet_tf.prediction_lines import shown
     from lightsernet_tf.timeline_figure import draw_timeline
 
     with native_messages_hidden():
         recording = read_file(path)
     decisions: list[Any] = [result.prediction for result in results]
     draw_timeline(recording.samples, recording.rate_hz, decisions, recognizer.labels, png, title=path.name)
-    _tell(f"drew {png}")
+    _tell(f"drew {shown(str(png))}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ What this module does not do: recognise (see runtime.py) or word the results (se
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import queue
@@ -25,8 +26,12 @@ from lightsernet_tf.stream import DEFAULT_HOP_SECONDS
 SHIPPED_MODEL = "light_sernet_emodb_int8.tflite"
 Encoding = Literal["s16le", "s32le", "f32le"]
 ENCODINGS: dict[Encoding, str] = {"s16le": "<i2", "s32le": "<i4", "f32le": "<f4"}
-_SOUND_FILES = (b"RIFF", b"RF64", b"fLaC", b"OggS")  # how they begin
+# How sound files begin that might be piped in by mistake: WAV and its kin, FLAC, OGG, AIFF, AU, CAF, MP3.
+_SOUND_FILES = (b"RIFF", b"RIFX", b"RF64", b"riff", b"fLaC", b"OggS", b"FORM", b".snd", b"caff", b"ID3", b"\xff\xfb")
+TOO_LONG = "expected a recording that fits into memory. Received: a longer one; cut it, or pipe it in with --timeline"
 _CHUNK_SECONDS = 0.1
+_MOST_WAITING = 1000  # blocks, of some 10 ms each
+_SILENT_MICROPHONE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -82,11 +87,18 @@ def find_recordings(names: Iterable[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for name in names:
-        inside = _sound_files_below(name) if name.is_dir() else [name]
+        inside = _sound_files_below(name) if _is_folder(name) else [name]
         if not inside:
             raise AudioError(f"{name}: expected sound files ({', '.join(SUFFIXES)}) in the folder. Received: none")
         found += inside
     return found
+
+
+def _is_folder(name: Path) -> bool:
+    try:
+        return name.is_dir()
+    except OSError:  # a name that cannot be: whoever reads it says what is wrong with it
+        return False
 
 
 def _sound_files_below(folder: Path) -> list[Path]:
@@ -120,6 +132,8 @@ def recognize(recognizer: EmotionRecognizer, recording: Recording) -> Result:
         return Result(recording.source, recognizer.predict(recording.samples, recording.rate_hz))
     except AudioError as error:
         return Result(recording.source, problem=str(error))
+    except MemoryError:
+        return Result(recording.source, problem=TOO_LONG)
 
 
 def timeline(
@@ -168,7 +182,7 @@ def read_pcm(stream: BinaryIO, encoding: Encoding, channels: int, rate_hz: int) 
     frame_bytes = dtype.itemsize * channels
     chunk_bytes = max(1, round(_CHUNK_SECONDS * rate_hz)) * frame_bytes
     rest = stream.read(4)
-    if rest in _SOUND_FILES:
+    if rest.startswith(_SOUND_FILES):
         raise AudioError(f"expected raw samples, {encoding}. Received: a sound file; give its name instead of -")
     while content := _read_some(stream, chunk_bytes):
         rest += content
@@ -200,17 +214,24 @@ def listen(rate_hz: int) -> Iterator[NDArray[np.float32]]:
             "--microphone: expected the package sounddevice and the PortAudio library "
             f"(pip install sounddevice; on Debian also: apt install libportaudio2). Received: {_one_line(error)}"
         ) from error
-    heard: queue.SimpleQueue[NDArray[np.float32]] = queue.SimpleQueue()
+    heard: queue.Queue[NDArray[np.float32]] = queue.Queue(maxsize=_MOST_WAITING)
 
     def keep(samples: NDArray[np.float32], *_: Any) -> None:
-        heard.put(samples.copy())
+        with contextlib.suppress(queue.Full):  # whoever is that far behind will not catch up: what is new is lost
+            heard.put_nowait(samples.copy())
 
     try:
         with sounddevice.InputStream(samplerate=rate_hz, channels=1, dtype="float32", callback=keep):
             while True:
-                yield heard.get()
+                yield heard.get(timeout=_SILENT_MICROPHONE_SECONDS)
     except (sounddevice.PortAudioError, ValueError) as error:
-        raise ConfigError(f"--microphone: expected a microphone. Received: {_one_line(error)}") from error
+        raise ConfigError(
+            f"--microphone: expected a microphone that gives {rate_hz} Hz (--rate). Received: {_one_line(error)}"
+        ) from error
+    except queue.Empty as error:
+        raise ConfigError(
+            f"--microphone: expected samples. Received: none for {_SILENT_MICROPHONE_SECONDS:g} s"
+        ) from error
 
 
 def joined(chunks: Sequence[NDArray[Any]], channels: int) -> NDArray[Any]:

@@ -21,7 +21,9 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
+from lightsernet_tf.errors import ModelError
 from lightsernet_tf.flatbuffer import Graph, Layer
+from lightsernet_tf.litert import quantized
 
 _DAMPING = 1e-4  # of the mean of the diagonal: keeps the inverse finite where inputs are never seen to differ
 _MOST_PATCHES = 2000  # of one layer and input; neighbouring ones are much alike
@@ -63,6 +65,8 @@ def observe(model: bytes, scope: str, inputs: Sequence[NDArray[np.float32]]) -> 
     """
     graph = Graph(model)
     layers = list(graph.layers(scope))
+    if not layers:
+        raise ModelError(f"expected layers with {scope} in their names. Received: none")
     products: list[Any] = [0.0] * len(layers)
     means: list[Any] = [0.0] * len(layers)
     random = np.random.default_rng(0)
@@ -101,6 +105,7 @@ def refine(observed: Observed, quantized_model: bytes) -> bytes:
             taken_in = _layer_inputs(graph, [layer], observed.inputs)
             means[layer.data] = np.mean([_channel_means(data) for (data,) in taken_in], axis=0)
         shift = means[layer.data] - wanted  # [in]
+        # As if every position saw a whole kernel's worth; at the borders it is less, which changes next to nothing.
         by_input = layer.matrix().reshape(len(layer.bias_values()), -1, len(shift)).sum(axis=1)  # [out, in]
         layer.set_bias(layer.bias_values() - by_input @ shift)
     return graph.to_bytes()
@@ -163,10 +168,7 @@ def _layer_inputs(
     interpreter.allocate_tensors()
     (given,) = interpreter.get_input_details()
     for values in inputs:
-        if given["dtype"] == np.int8:
-            scale, zero = given["quantization"]
-            values = np.clip(np.rint(values / scale) + zero, -128, 127)
-        interpreter.set_tensor(given["index"], values.astype(given["dtype"]))
+        interpreter.set_tensor(given["index"], quantized(values, given))
         interpreter.invoke()
         found = {tensor: graph.to_float(tensor, interpreter.get_tensor(tensor)) for tensor in wanted}
         yield [found[layer.data] for layer in layers]

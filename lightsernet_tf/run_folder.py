@@ -223,7 +223,7 @@ class Run:
                     f"{self.weights_path(epoch)}: expected the weights of the {wanted} epoch. Received: no such file"
                 )
             return epoch
-        if not wanted.isdecimal() or int(wanted) not in kept:
+        if not wanted.isdecimal() or len(wanted) > 9 or int(wanted) not in kept:
             raise RunError(
                 f"{self.path}: expected best, last or one of the kept epochs {_ranges(kept)}. Received: epoch={wanted}"
             )
@@ -257,7 +257,8 @@ def choose_epoch(history: Sequence[HistoryRow], choose_by: str) -> int:
 
     def goodness(row: HistoryRow) -> tuple[float, float, float]:
         loss = math.inf if math.isnan(row["val_loss"]) else row["val_loss"]  # nan compares as neither more nor less
-        return -loss if choose_by == "loss" else row[f"val_{choose_by}"], -loss, -row["epoch"]
+        figure = -loss if choose_by == "loss" else row[f"val_{choose_by}"]
+        return -math.inf if math.isnan(figure) else figure, -loss, -row["epoch"]
 
     return int(max(history, key=goodness)["epoch"])
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lightsernet_tf.errors import AudioError, ModelError
+from lightsernet_tf.errors import AudioError, ConfigError, ModelError
 from lightsernet_tf.litert import LiteRTNetwork
 from lightsernet_tf.model_file import Description, ModelFile, read_model_file
 from lightsernet_tf.prediction import SILENCE, Prediction, most_probable
@@ -42,14 +42,19 @@ class EmotionRecognizer:
 
     def __init__(self, path: str | Path, num_threads: int = 1) -> None:
         if isinstance(num_threads, bool) or not isinstance(num_threads, int) or not 1 <= num_threads <= 1024:
-            raise ModelError(f"num_threads: expected 1 to 1024. Received: num_threads={num_threads!r}")
+            raise ConfigError(f"num_threads: expected 1 to 1024. Received: num_threads={num_threads!r}")
         file = read_model_file(Path(path))
         self.path = file.path
+        self._num_threads = num_threads
         self.description: Description = file.description
         try:
             self._network = waveform_network(file, num_threads)
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let another process open the same file."""
+        return type(self), (self.path, self._num_threads)
 
     @property
     def labels(self) -> tuple[str, ...]:

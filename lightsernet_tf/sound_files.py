@@ -34,7 +34,8 @@ def read_sound_file(path: Path) -> tuple[NDArray[np.float32], int]:
     Raises
     ------
     AudioError
-        If it cannot be read or is cut short; the message names it.
+        If it cannot be read, or is a WAV or FLAC file that is cut short; the message names it. Of other formats
+        libsndfile reads what is there.
     """
     try:
         _refuse_what_is_no_file(path)

@@ -20,6 +20,7 @@ from lightsernet_tf.waveforms import FloatArray, RateConverter, as_mono, checked
 
 DEFAULT_HOP_SECONDS = 0.5
 DEFAULT_SILENCE_DB = -60.0
+_MOST_SMOOTHED = 10_000  # more would take longer to average than to hear
 
 
 class EmotionStream:
@@ -59,6 +60,11 @@ class EmotionStream:
         self._rate_hz, self._min_samples = description.sample_rate_hz, description.min_samples
         _require("hop_seconds", hop_seconds, 0.01, 3600, "0.01 to 3600 seconds")
         _require("smoothing_seconds", smoothing_seconds, 0, 3600, "0 to 3600 seconds")
+        if smoothing_seconds > _MOST_SMOOTHED * hop_seconds:
+            raise AudioError(
+                f"smoothing_seconds: expected at most {_MOST_SMOOTHED} hops. Received: "
+                f"smoothing_seconds={smoothing_seconds!r}, hop_seconds={hop_seconds!r}"
+            )
         _require("silence_db", silence_db, -math.inf, 0, "a level of at most 0 dB")
         self._lowest_level = 10 ** (silence_db / 20)
         self._hop = max(1, round(hop_seconds * self._rate_hz))

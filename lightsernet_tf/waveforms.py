@@ -18,7 +18,7 @@ from lightsernet_tf.model_file import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, Segments
 FloatArray = NDArray[np.float32]
 
 _MOST_CHANNELS = 64
-_LOUDEST = 1e30  # sums and products of samples up to it fit into float32
+_LOUDEST = 1e30  # sums of a window of samples up to it, times what the graph multiplies them by, fit into float32
 _BLOCKS_A_SECOND = 50
 _FULL_SCALE: dict[str, float] = {"int16": 2.0**15, "int32": 2.0**31, "float32": 1.0, "float64": 1.0}
 

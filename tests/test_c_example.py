@@ -170,6 +170,12 @@ def test_it_prints_one_decimal_unless_told_otherwise(build, model, tmp_path):
     assert printed == "".join(f"{label} {100 * probability:.1f} %\n" for probability, label in expected)
 
 
+def test_it_calls_silence_silence(program, model, tmp_path):
+    wav = tmp_path / "silent.wav"
+    wav.write_bytes(wav_bytes(np.zeros(4000, np.int16)))
+    assert run(program, model, wav) == (0, "silence\n", [])
+
+
 def test_chunks_that_it_does_not_know_are_passed_over(program, model, tmp_path):
     samples = speech_like(30000)
     plain = wav_bytes(samples)

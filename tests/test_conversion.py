@@ -296,13 +296,13 @@ def test_a_failure_of_the_quantiser_is_told_with_the_precision(files, network, m
         ModelError, match=r"^float16: expected a graph that can be converted\. Received: no luck with "
     ) as caught:
         quantize(observed, "float16", "features", "float32")
-    assert str(caught.value).endswith("(operators: BATCH_MATMUL); leave this --precision out")
+    assert str(caught.value).endswith("(operators: BATCH_MATMUL); leave this precision out")
 
 
 def test_floats_in_a_graph_of_integers_are_refused(files, monkeypatch):
     observed = observe_network(files["features", "float32", "float32"], [np.zeros((1, 15, 40, 1), np.float32)])
     monkeypatch.setitem(conversion._RECIPES, "int8", conversion._to_dynamic_int8)
     with pytest.raises(
-        ModelError, match=r"int8: expected operators of integers alone\. Received: .*SOFTMAX of float; --io"
+        ModelError, match=r"int8: expected operators of integers alone\. Received: .*SOFTMAX of float; io"
     ):
         quantize(observed, "int8", "features", "int8")

@@ -56,7 +56,7 @@ def test_it_prints_a_table_and_names_the_files(command):
     lines = done.stdout.splitlines()
     assert len(lines) == 6
     assert lines[0].startswith(
-        "| file | KiB | largest difference | same decision | WA Keras / file | UA Keras / file |"
+        "| file | KiB | largest difference, same input | same decision | WA Keras / file | UA Keras / file |"
     )
     for precision, row, line in zip(("float32", "int8"), lines[2:4], lines[4:], strict=True):
         path = folder / f"ein Lauf_{precision}.tflite"
@@ -134,7 +134,7 @@ def test_a_wrong_option_is_told_in_a_line(run, capsys, options, told):
         (["--epoch", "77"], "expected best, last or one of the kept epochs 1. Received: epoch=77"),
         (
             ["--io", "int8"],
-            "--io int8: expected --input features and --precision int8. Received: waveform and float32,",
+            "io int8: expected input features and precision int8. Received: waveform, float32,",
         ),
         (
             ["--cross-validation", "no such folder"],

@@ -33,6 +33,12 @@ def files(run, tmp_path_factory):
     }
 
 
+def _held_out_speakers(config):
+    experiment = prepare(config)
+    fold = experiment.folds[config.split.fold]
+    return [experiment.speakers(part)[0] for part in (fold.validation, fold.test)]
+
+
 @pytest.mark.parametrize("kind", ["waveform", "features"])
 def test_a_file_is_judged_as_its_run(run, files, kind, tmp_path):
     by_run, by_file = evaluate_run(run), evaluate_file(files[kind], run.config, tmp_path / "report")
@@ -66,7 +72,10 @@ def test_window_and_features_are_the_files_own(run, files, tmp_path):
 def test_another_split_is_told(run, files, tmp_path):
     other = replace(run.config, split=replace(run.config.split, fold=1))
     found = evaluate_file(files["features"], other, tmp_path)
-    assert any("was trained on another split" in note for note in found.notes)
+    (note,) = (note for note in found.notes if "was trained on another split" in note)
+    heard = set(read_model_file(files["features"]).description.document["training"]["training speakers"])
+    told = [f"{12 * (speaker in heard)} of 12" for speaker in _held_out_speakers(other)]
+    assert note.endswith(f"; of speakers that it was trained on are {told[0]} validation and {told[1]} test utterances")
     assert "was trained on another split" in found.report_path.read_text(encoding="utf-8")
     assert "was trained on another split" in found.summary()
 

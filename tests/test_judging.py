@@ -11,7 +11,6 @@ from lightsernet_tf.judging import (
     hear_features,
     hear_recordings,
     keras_predictor,
-    litert_predictor,
     predict_utterances,
 )
 from lightsernet_tf.model import light_sernet
@@ -129,11 +128,3 @@ def test_a_recording_that_has_gone_bad_is_named(tmp_path):
     hear = hear_recordings(lambda batch: batch, [tmp_path / "gone.wav"], AudioConfig(0.3), FeatureConfig())
     with pytest.raises(AudioError, match=r"gone\.wav: expected an audio file, received: No such file"):
         hear((0,))
-
-
-def test_a_file_is_given_its_inputs_one_by_one():
-    asked = []
-    predict = litert_predictor(lambda one: asked.append(one.shape) or one.reshape(-1)[:2])
-    batch = np.arange(24.0).reshape(3, 4, 2)
-    np.testing.assert_array_equal(predict(batch), [[0, 1], [8, 9], [16, 17]])
-    assert asked == [(1, 4, 2)] * 3

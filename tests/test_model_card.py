@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from lightsernet_tf.model_card import model_card, normalization
+from lightsernet_tf.model_card import model_card
 
 SCORES = {"utterances": 40, "wa": 0.75, "ua": 0.7, "macro_f1": 0.72, "weighted_f1": 0.74}
 SCORES |= {"labels": ["calm", "lo|ud"], "confusion": [[20, 5], [5, 10]]}
@@ -20,7 +20,7 @@ DOCUMENT = {
         "sample_rate_hz": 16000,
         "duration_seconds": 3.0,
         "segments": "centre",
-        "normalization": normalization("waveform"),
+        "normalization": "in the graph",
     },
     "output": {"name": "probabilities", "dtype": "float32", "shape": [1, 2]},
     "features": {"kind": "mfcc"},
@@ -94,16 +94,19 @@ def test_without_a_cross_validation_it_says_so_and_shows_the_test_data():
 
 
 def test_a_cross_validation_comes_first():
-    spread = {"ua": {"mean": 0.68, "std": 0.1, "min": 0.5, "max": 0.8}}
+    spread = {"ua": {"mean": 0.68, "std": 0.1, "min": 0.5, "max": 0.8}, "wa": {"mean": 0.73, "min": 0.6, "max": 0.8}}
     protocol = "leave_one_speaker_out, split seed 42"
     expected = {"protocol": protocol, "pooled": SCORES, "intervals": INTERVALS, "spread": spread}
+    expected |= {"validation_speakers": 1, "speakers": 9}
     text = card(expected=expected, measured={"validation": JUDGED})
     assert (
-        "**For new speakers expect about UA 70.0 % [55.0, 85.0] and WA 75.0 % [60.0, 90.0].** This is a "
-        "cross-validation (leave_one_speaker_out, split seed 42) of the same training: 40 utterances" in text
+        "**For a new speaker expect a UA of about 68.0 % and a WA of about 73.0 %: the means over the 9 speakers of a "
+        "cross-validation** (leave_one_speaker_out, split seed 42)" in text
     )
-    assert "UA by speaker 50.0 % to 80.0 %, 68.0 % on average." in text
-    assert text.index("For new speakers") < text.index("this file on")
+    assert "their UA ranged from 50.0 % to 80.0 %" in text
+    assert "There the epoch was chosen by 1 speaker." in text
+    assert "All 40 utterances pooled: UA 70.0 % [55.0, 85.0], WA 75.0 % [60.0, 90.0]." in text
+    assert text.index("For a new speaker") < text.index("this file on")
     assert text.count("rows true, columns predicted") == 1
 
 
@@ -130,10 +133,10 @@ def test_how_to_load_it_survives_odd_names():
 
 def test_features_alone_in_integers():
     given = {**DOCUMENT["input"], "kind": "features", "dtype": "int8", "shape": [1, 184, 40, 1], "segments": "all"}
-    given["normalization"] = normalization("features")
+    given["normalization"] = "before the features"
     text = card(input=given, output={**DOCUMENT["output"], "dtype": "int8"}, level=None)
     assert "| input | int8 [1, 184, 40, 1]: mfcc of lightsernet_tf.features |" in text
-    assert "| level | before the features: see lightsernet_tf.windows.normalize |" in text
+    assert "| level | before the features |" in text
     assert "| precision | int8; calibrated" in text
     assert "every window, averaged" in text
     assert "from the features. Expected" in text

@@ -6,6 +6,7 @@ import io
 import json
 import struct
 import tracemalloc
+import warnings
 import zipfile
 import zlib
 
@@ -260,3 +261,12 @@ KEYS = st.sampled_from(["format", "labels", "model_sha256", *WHOLE["input"]])
 def test_any_json_is_described_or_refused(document):
     described_or_refused(parse_description, document)
     described_or_refused(read_description, archived(json.dumps(document)))
+
+
+def test_other_labels_in_the_list_than_in_the_description_are_an_error(tmp_path):
+    path = device.write_model(tmp_path / "relabelled.tflite")
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "a") as archive:
+        warnings.simplefilter("ignore")  # of the name that is there twice
+        archive.writestr("labels.txt", "a\nb\n")
+    with pytest.raises(ModelError, match=r"relabelled\.tflite: expected the same labels in labels\.txt"):
+        read_model_file(path)

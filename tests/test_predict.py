@@ -506,3 +506,34 @@ def test_the_examples_of_the_help_are_understood(sounds, monkeypatch):
             predict._parse(example.split(" > ")[0].split())
         except InputError as error:
             pytest.fail(f"{example}: {error}")
+
+
+def test_a_rate_below_the_models_is_warned_of(run, tmp_path):
+    soundfile.write(tmp_path / "low.wav", device.sounds(1, 4000)[0], RATE_HZ // 2)
+    status, out, err = run(tmp_path / "low.wav")
+    assert (status, len(out)) == (0, 1)
+    (line,) = err
+    assert line.startswith(
+        f"note: {tmp_path / 'low.wav'}: {RATE_HZ // 2} Hz, but the model was trained at {RATE_HZ} Hz"
+    )
+
+
+def test_an_empty_folder_is_told_and_the_others_are_heard(run, sounds, tmp_path):
+    (tmp_path / "empty").mkdir()
+    status, out, err = run(tmp_path / "empty", sounds / "a.wav")
+    assert (status, len(out)) == (1, 1)
+    (line,) = err
+    assert line.startswith(f"error: {tmp_path / 'empty'}: expected sound files")
+
+
+def test_an_empty_name_is_refused(run):
+    assert run("") == (2, [], ["error: expected names. Received: an empty one"])
+
+
+def test_a_picture_does_not_replace_the_recording(run, sounds, tmp_path):
+    recording = tmp_path / "a.png"
+    recording.write_bytes((sounds / "a.wav").read_bytes())
+    status, out, (line,) = run(recording, "--timeline", "--png", recording)
+    assert (status, out) == (2, [])
+    assert line.startswith("error: --png: expected a name of its own")
+    assert recording.read_bytes() == (sounds / "a.wav").read_bytes()

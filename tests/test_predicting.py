@@ -1,3 +1,4 @@
+import contextlib
 import importlib.metadata
 import io
 import os
@@ -270,5 +271,31 @@ def test_without_a_microphone_a_sentence_says_so(monkeypatch):
         raise module.PortAudioError("Error querying device -1")
 
     module = fake_sounddevice(monkeypatch, InputStream=refuse)
-    with pytest.raises(ConfigError, match=r"--microphone: expected a microphone\. Received: Error querying device -1"):
+    with pytest.raises(
+        ConfigError,
+        match=r"--microphone: expected a microphone that gives \d+ Hz \(--rate\)\. Received: Error querying device -1",
+    ):
         next(listen(RATE_HZ))
+
+
+def test_a_microphone_that_gives_nothing_ends_with_a_sentence(monkeypatch):
+    monkeypatch.setattr(predicting, "_SILENT_MICROPHONE_SECONDS", 0.05)
+    fake_sounddevice(monkeypatch, InputStream=lambda **_: contextlib.nullcontext())
+    with pytest.raises(ConfigError, match=r"--microphone: expected samples\. Received: none for 0\.05 s"):
+        next(listen(RATE_HZ))
+
+
+def test_a_listener_who_falls_behind_loses_samples_and_no_memory(monkeypatch):
+    monkeypatch.setattr(predicting, "_MOST_WAITING", 3)
+
+    def flood(callback, **_):
+        for number in range(10):
+            callback(np.full((4, 1), number, np.float32), 4, None, None)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(predicting, "_SILENT_MICROPHONE_SECONDS", 0.05)
+    fake_sounddevice(monkeypatch, InputStream=flood)
+    heard = listen(RATE_HZ)
+    assert [next(heard)[0, 0] for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ConfigError, match="expected samples"):
+        next(heard)

@@ -1,6 +1,7 @@
 """The recogniser is held against LiteRT called directly and against Keras; whatever else it is given is refused."""
 
 import functools
+import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from hypothesis.extra import numpy as hnp
 from lightsernet_tf.audio import load_waveform
 from lightsernet_tf.config import AudioConfig
 from lightsernet_tf.corpora import emodb
-from lightsernet_tf.errors import AudioError, ModelError
+from lightsernet_tf.errors import AudioError, ConfigError, ModelError
 from lightsernet_tf.model_file import with_description
 from lightsernet_tf.prediction import SILENCE, Prediction
 from lightsernet_tf.runtime import EmotionRecognizer
@@ -204,7 +205,7 @@ def answered_or_refused(recognizer, waveform, rate_hz):
 
 @pytest.mark.parametrize("num_threads", [0, -1, 1025, 1.0, "2", True, None])
 def test_a_wrong_number_of_threads_is_refused(recognizer, num_threads):
-    with pytest.raises(ModelError, match=r"^num_threads: expected 1 to 1024\. Received: num_threads="):
+    with pytest.raises(ConfigError, match=r"^num_threads: expected 1 to 1024\. Received: num_threads="):
         EmotionRecognizer(recognizer.path, num_threads=num_threads)
 
 
@@ -283,3 +284,9 @@ def test_the_shipped_model_knows_emodb(emodb_dir):
         np.testing.assert_allclose(values(prediction), direct, rtol=0, atol=1e-6)
         right += prediction.label == emodb.LABEL_OF[path.stem[5]]
     assert right >= 0.8 * len(paths)
+
+
+def test_another_process_can_have_a_copy(recognizer):
+    copied = pickle.loads(pickle.dumps(recognizer))
+    waveform = device.sounds(1, device.WINDOW)[0]
+    assert copied.predict(waveform, device.RATE_HZ) == recognizer.predict(waveform, device.RATE_HZ)

@@ -247,6 +247,12 @@ int main(int argc, char **argv) {
     float *probabilities = allocate(classes, sizeof *probabilities);
 
     read_window(wav, window, recognizer.samples);
+    size_t silent = 0;
+    while (silent < recognizer.samples && window[silent] == 0.0f) silent++;
+    if (silent == recognizer.samples) {
+        puts("silence"); /* of which the model would guess something */
+        return 0;
+    }
     recognize(&recognizer, window, probabilities);
     for (size_t i = 0; i < classes; i++)
         if (!(probabilities[i] >= 0.0f))
