@@ -21,7 +21,10 @@ from lightsernet_tf.reports import (
 _USES = """\
 Emotion heard in a voice is uncertain: the same voice sounds different to different people, acted emotion is not felt
 emotion, and how emotion sounds differs between languages, cultures, ages and recordings. The model gives a probability
-for each label whatever it is given, also for a cough, music, or a language that it was not trained on.
+for each label whatever it is given, also for silence, a cough, music, or a language that it was not trained on.
+
+It was judged on recordings like those that it was trained on. Noise, a telephone's bandwidth or a lossy codec can bring
+such a model down to chance: measure it on recordings like yours before you use it.
 
 It is no basis for decisions about people. It must not be used to judge applicants, employees, pupils, patients or
 suspects, to detect lies, or to watch people who do not know of it or have not agreed to it. In the European Union

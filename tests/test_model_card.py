@@ -1,10 +1,12 @@
 """A model file's card, made of its description alone."""
 
 import copy
+from pathlib import Path
 
 import pytest
 
 from lightsernet_tf.model_card import model_card
+from lightsernet_tf.model_file import read_model_file
 
 SCORES = {"utterances": 40, "wa": 0.75, "ua": 0.7, "macro_f1": 0.72, "weighted_f1": 0.74}
 SCORES |= {"labels": ["calm", "lo|ud"], "confusion": [[20, 5], [5, 10]]}
@@ -144,3 +146,10 @@ def test_features_alone_in_integers():
     assert "EmotionRecognizer" not in text
     assert "run(features=window)" in text
     assert "a number is `scale * (integer - zero_point)`" in text
+
+
+@pytest.mark.parametrize("precision", ["int8", "float16"])
+def test_the_shipped_cards_are_those_of_the_shipped_files(precision):
+    file = read_model_file(Path(__file__).parents[1] / f"tflite/light_sernet_emodb_{precision}.tflite")
+    text = model_card(file.description.document, file.path.name, len(file.content))
+    assert file.path.with_suffix(".md").read_text(encoding="utf-8") == text
