@@ -1,4 +1,4 @@
-"""Exporting a run: which files are made, what they say of themselves, and what happens when something fails."""
+"""Exporting a run, with export_source and description: the files, what they say of themselves, and what may fail."""
 
 import json
 import shutil
@@ -10,8 +10,9 @@ import pytest
 import soundfile
 from test_expectations import cross_validated
 
-from lightsernet_tf import exporting
+from lightsernet_tf import export_source, exporting
 from lightsernet_tf.config import SplitConfig
+from lightsernet_tf.config_parser import config_yaml
 from lightsernet_tf.conversion import float_graph
 from lightsernet_tf.errors import ConfigError, ModelError, RunError
 from lightsernet_tf.experiment import prepare
@@ -205,7 +206,9 @@ def test_a_file_that_gives_no_numbers_never_appears(trained, experiment, tmp_pat
 
 
 def test_a_run_that_diverged_is_named(run, experiment, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting, "keras_predictor", lambda network: lambda batch: np.full((len(batch), 3), np.nan))
+    monkeypatch.setattr(
+        export_source, "keras_predictor", lambda network: lambda batch: np.full((len(batch), 3), np.nan)
+    )
     with pytest.raises(RunError, match=r"expected a network that gives probabilities\..*choose another --epoch"):
         quick(run, experiment, tmp_path)
 
@@ -310,7 +313,7 @@ def test_what_a_cross_validation_says_of_new_speakers(trained, experiment, valid
 
 
 def test_levels_that_depend_on_padding_are_refused(trained, experiment, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting, "normalize_padded", lambda waveforms: 0 * waveforms)
+    monkeypatch.setattr(export_source, "normalize_padded", lambda waveforms: 0 * waveforms)
     with pytest.raises(ModelError, match=r"expected the same decision for 99 % of the utterances.*Received: "):
         export(trained, output=tmp_path, experiment=experiment, precisions=["float32"])
     assert names(tmp_path) == []
@@ -358,12 +361,37 @@ def test_all_segments_and_labels_of_odd_names(tiny_config, tmp_path):
 
 
 def test_a_label_of_two_lines_is_refused(trained, experiment, tmp_path, monkeypatch):
-    description = exporting._description
+    description = exporting.describe
 
     def odd(*arguments):
         return {**description(*arguments), "labels": ["ca\nlm", "loud", "shrill"]}
 
-    monkeypatch.setattr(exporting, "_description", odd)
+    monkeypatch.setattr(exporting, "describe", odd)
     with pytest.raises(ExportError, match=r"labels: expected at least two different lines of text\. Received: \['ca"):
         quick(trained, experiment, tmp_path)
     assert names(tmp_path) == []
+
+
+def test_settings_or_weights_that_were_changed_since_are_refused(trained, experiment, tmp_path):
+    run = Run.open(Path(shutil.copytree(trained.path, tmp_path / "changed")))
+    shorter = replace(run.config.features, mfcc_coefficients=20)
+    (run.path / "config.yaml").write_text(config_yaml(replace(run.config, features=shorter)), encoding="utf-8")
+    with pytest.raises(RunError, match="expected features of the shape that was trained on"):
+        quick(Run.open(run.path), None, tmp_path / "out")
+
+    history = run.history()
+    run.write_history([{**row, "val_ua": 1 - row["val_ua"]} for row in history])
+    shutil.copy(trained.path / "config.yaml", run.path)
+    with pytest.raises(RunError, match="expected the validation UA of epoch"):
+        quick(Run.open(run.path), None, tmp_path / "out", epoch="last")
+
+
+def test_an_older_card_does_not_stay_beside_another_model(trained, experiment, tmp_path):
+    (one,) = quick(trained, experiment, tmp_path)
+    before = one.card_path.read_text(encoding="utf-8")
+    (tmp_path / "taken").mkdir()
+    one.path.unlink()
+    one.path.mkdir()
+    with pytest.raises(ExportError, match="Is a directory"):
+        quick(trained, experiment, tmp_path)
+    assert one.card_path.read_text(encoding="utf-8") == before
