@@ -77,7 +77,7 @@ def native_messages_hidden() -> Iterator[None]:
             yield
         except InputError:
             raise
-        except Exception:
+        except Exception:  # whatever it is, what the libraries said before it helps to understand it
             os.dup2(kept, 2)
             hidden.seek(0)
             os.write(2, hidden.read())

@@ -19,11 +19,11 @@ from lightsernet_tf.conversion import observe_network
 from lightsernet_tf.errors import ModelError, RunError
 from lightsernet_tf.experiment import Experiment
 from lightsernet_tf.features import FrontEnd
+from lightsernet_tf.judgements import hear_as
 from lightsernet_tf.judging import (
     Hearing,
     Predictor,
     hear_features,
-    hear_recordings,
     keras_predictor,
     recording_windows,
 )
@@ -64,11 +64,7 @@ class ExportSource:
 
     def hear(self, predict: Predictor) -> Hearing:
         """Return what a predictor of this kind of input says of utterances."""
-        experiment = self.experiment
-        if self.kind == "features":
-            return hear_features(predict, experiment.store)
-        paths = [utterance.path for utterance in experiment.corpus.utterances]
-        return hear_recordings(predict, paths, experiment.config.audio, experiment.config.features)
+        return hear_as(self.kind, predict, self.experiment)
 
     @cached_property
     def observed(self) -> Observed:

@@ -13,13 +13,14 @@ from lightsernet_tf.experiment import Experiment, prepare
 from lightsernet_tf.judgements import (
     Judgement,
     fold_facts,
+    hear_as,
     judge_parts,
     part_lines,
     part_sections,
     part_summary,
     write_judgements,
 )
-from lightsernet_tf.judging import Hearing, hear_features, hear_recordings
+from lightsernet_tf.judging import Hearing
 from lightsernet_tf.litert import LiteRTNetwork
 from lightsernet_tf.model_file import Description, ModelFile, read_model_file
 from lightsernet_tf.reports import report
@@ -114,16 +115,13 @@ def _order_of_labels(file: ModelFile, labels: Sequence[str]) -> list[int]:
 
 
 def _hear(file: ModelFile, experiment: Experiment) -> Hearing:
-    waveform = file.description.input == "waveform"
-    shape = (1, file.description.window_samples) if waveform else (1, *experiment.store.input_shape)
+    kind = file.description.input
+    shape = (1, file.description.window_samples) if kind == "waveform" else (1, *experiment.store.input_shape)
     try:
         predict = LiteRTNetwork(file.content, shape, len(experiment.labels)).predict_batch
     except ModelError as error:
         raise ModelError(f"{file.path}: {error}") from error
-    if not waveform:
-        return hear_features(predict, experiment.store)
-    paths = [utterance.path for utterance in experiment.corpus.utterances]
-    return hear_recordings(predict, paths, experiment.config.audio, experiment.config.features)
+    return hear_as(kind, predict, experiment)
 
 
 def _notes(description: Description, experiment: Experiment, fold: Fold) -> list[str]:

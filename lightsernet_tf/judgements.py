@@ -13,8 +13,9 @@ import numpy as np
 from lightsernet_tf.experiment import Experiment
 from lightsernet_tf.figures import draw_confusion
 from lightsernet_tf.files import write_csv, write_json, write_text
-from lightsernet_tf.judging import Hearing
+from lightsernet_tf.judging import Hearing, Predictor, hear_features, hear_recordings
 from lightsernet_tf.metrics import bootstrap_intervals
+from lightsernet_tf.model_file import InputKind
 from lightsernet_tf.reports import Intervals, interval, percent, scores_section, summary_section
 from lightsernet_tf.scores import Scores, score
 from lightsernet_tf.splits import Fold
@@ -43,6 +44,14 @@ class Judgement:
     probabilities: np.ndarray
     scores: Scores
     intervals: Intervals
+
+
+def hear_as(kind: InputKind, predict: Predictor, experiment: Experiment) -> Hearing:
+    """Return what a predictor of waveforms, or of features, says of an experiment's utterances."""
+    if kind == "features":
+        return hear_features(predict, experiment.store)
+    paths = [utterance.path for utterance in experiment.corpus.utterances]
+    return hear_recordings(predict, paths, experiment.config.audio, experiment.config.features)
 
 
 def judge(hear: Hearing, experiment: Experiment, positions: Sequence[int]) -> Judgement:

@@ -188,13 +188,14 @@ def _sources(options: argparse.Namespace) -> list[Source]:
 def _recognizer(options: argparse.Namespace) -> EmotionRecognizer:
     from lightsernet_tf.predicting import shipped_model
     from lightsernet_tf.runtime import EmotionRecognizer
+    from lightsernet_tf.stream import DEFAULT_HOP_SECONDS
 
     with native_messages_hidden():
         recognizer = EmotionRecognizer(options.model or shipped_model(), options.threads)
     if recognizer.description.document.get("proof", {}).get("passed") is False:
         _tell(f"note: {recognizer.path} did not pass its check against Keras when it was exported, see its card")
     options.rate = options.rate or recognizer.sample_rate_hz
-    options.hop = 0.5 if options.hop is None else options.hop
+    options.hop = DEFAULT_HOP_SECONDS if options.hop is None else options.hop
     options.smooth = options.smooth or 0.0
     try:
         recognizer.stream(recognizer.sample_rate_hz, options.hop, options.smooth)

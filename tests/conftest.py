@@ -1,5 +1,6 @@
 """What every test shares: the golden arrays and the real corpus, found through LIGHTSERNET_SHARED."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -61,3 +62,13 @@ def tiny_config(tiny_corpus, tmp_path_factory) -> Config:
         runs_dir=str(tmp_path_factory.mktemp("runs")),
         cache_dir=str(tmp_path_factory.mktemp("cache")),
     )
+
+
+@pytest.fixture
+def logging_as_before():
+    """Take back what a command's logging.basicConfig changes."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers

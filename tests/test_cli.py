@@ -1,5 +1,4 @@
 import contextlib
-import logging
 import os
 import subprocess
 import sys
@@ -8,6 +7,8 @@ import pytest
 
 from lightsernet_tf.cli import native_messages_hidden, run_command
 from lightsernet_tf.errors import AudioError, ConfigError, CorpusError, InputError, RunError
+
+pytestmark = pytest.mark.usefixtures("logging_as_before")
 
 
 def leave(main, arguments=()):
@@ -85,15 +86,6 @@ def test_a_real_process_ends_with_one_line():
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == "reading runs/x\nerror: runs/x: expected a run\n"
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before():
-    root = logging.getLogger()
-    level, handlers = root.level, root.handlers[:]
-    yield
-    root.setLevel(level)
-    root.handlers[:] = handlers
 
 
 def native(text):

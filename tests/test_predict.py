@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -19,6 +18,8 @@ from lightsernet_tf import predict, predicting
 from lightsernet_tf.cli import run_command
 from lightsernet_tf.errors import InputError
 from lightsernet_tf.runtime import EmotionRecognizer
+
+pytestmark = pytest.mark.usefixtures("logging_as_before")
 
 RATE_HZ, LABELS = device.RATE_HZ, device.LABELS
 WITHOUT = "import sys\nfor name in sys.argv.pop(1).split(','): sys.modules[name] = None\n"
@@ -56,15 +57,6 @@ def run(model, capsys):
         return left.value.code, out.splitlines(), err.splitlines()
 
     return call
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before():
-    root = logging.getLogger()
-    level, handlers = root.level, root.handlers[:]
-    yield
-    root.setLevel(level)
-    root.handlers[:] = handlers
 
 
 def start(model, *arguments, code=RUN, **options):
