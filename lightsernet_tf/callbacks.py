@@ -70,13 +70,15 @@ class Validation(keras.callbacks.Callback):
 class Progress(keras.callbacks.Callback):
     """A bar over the steps where somebody looks on, and a line for each epoch everywhere."""
 
-    def __init__(self, epochs: int, steps: int, history: list[HistoryRow]) -> None:
+    def __init__(self, epochs: int, history: list[HistoryRow]) -> None:
         super().__init__()
-        self._epochs, self._steps, self._history = epochs, steps, history
+        self._epochs, self._history = epochs, history
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Start the bar."""
-        self._bar = tqdm(total=self._steps, desc=f"epoch {epoch + 1}", leave=False, disable=None, unit="step")
+        self._bar = tqdm(
+            total=(self.params or {}).get("steps"), desc=f"epoch {epoch + 1}", leave=False, disable=None, unit="step"
+        )
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Move the bar."""

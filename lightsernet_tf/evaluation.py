@@ -14,6 +14,7 @@ from lightsernet_tf.diagnosis import diagnose
 from lightsernet_tf.errors import RunError
 from lightsernet_tf.experiment import Experiment, prepare
 from lightsernet_tf.figures import draw_curves, draw_sweep
+from lightsernet_tf.fitting import build_network
 from lightsernet_tf.judgements import (
     Judgement,
     fold_facts,
@@ -35,7 +36,7 @@ from lightsernet_tf.reports import (
 from lightsernet_tf.run_folder import HistoryRow, Run, choose_epoch
 from lightsernet_tf.scores import FIGURES
 from lightsernet_tf.splits import Fold
-from lightsernet_tf.training import build_network, same_fold
+from lightsernet_tf.training import same_fold
 
 
 @dataclass(frozen=True)

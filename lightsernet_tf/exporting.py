@@ -22,6 +22,7 @@ from lightsernet_tf.expectations import read_cross_validation
 from lightsernet_tf.experiment import Experiment, prepare
 from lightsernet_tf.export_source import ExportSource, Reference, reference_of
 from lightsernet_tf.files import written_beside
+from lightsernet_tf.fitting import build_network
 from lightsernet_tf.flatbuffer import Graph
 from lightsernet_tf.judgements import judge
 from lightsernet_tf.litert import LiteRTNetwork
@@ -29,7 +30,7 @@ from lightsernet_tf.model_card import model_card
 from lightsernet_tf.model_file import InputKind, with_description
 from lightsernet_tf.proof import Proof, prove
 from lightsernet_tf.run_folder import Run
-from lightsernet_tf.training import build_network, same_fold
+from lightsernet_tf.training import same_fold
 from lightsernet_tf.windows import window_samples
 
 LICENCE = "Apache-2.0"

@@ -14,23 +14,26 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from lightsernet_tf.callbacks import LearningRate, Progress, Validation
+from lightsernet_tf.callbacks import Progress
 from lightsernet_tf.checkpoints import EpochState, EpochWeights, load_state, load_weights, save_state
 from lightsernet_tf.config import Config
-from lightsernet_tf.datasets import steps_per_epoch, training_batches
-from lightsernet_tf.errors import ConfigError, RunError
+from lightsernet_tf.errors import RunError
 from lightsernet_tf.experiment import Experiment, prepare
+from lightsernet_tf.fitting import build_network, compile_network, fit_network, fold_class_weights
 from lightsernet_tf.initial_weights import find_initial_weights
-from lightsernet_tf.losses import class_weights, make_loss
-from lightsernet_tf.metrics import UnweightedAccuracy
-from lightsernet_tf.model import light_sernet
 from lightsernet_tf.run_folder import HistoryRow, Run
 from lightsernet_tf.splits import Fold, choose_fold
 
 _logger = logging.getLogger(__name__)
 
 
-def train(config: Config, experiment: Experiment | None = None, run_path: Path | None = None) -> Run:
+def train(
+    config: Config,
+    experiment: Experiment | None = None,
+    run_path: Path | None = None,
+    *,
+    until_epoch: int | None = None,
+) -> Run:
     """Train the fold that ``config.split.fold`` names, in a new run folder.
 
     Parameters
@@ -41,6 +44,8 @@ def train(config: Config, experiment: Experiment | None = None, run_path: Path |
         ``prepare(config)`` where it is already there.
     run_path
         The run's folder; none: below ``config.runs_dir``, named after what is trained and when.
+    until_epoch
+        Stop after this many of the ``train.epochs`` epochs, as if stopped there; ``resume`` goes on.
 
     Raises
     ------
@@ -51,19 +56,19 @@ def train(config: Config, experiment: Experiment | None = None, run_path: Path |
     """
     experiment = experiment.under(config) if experiment else prepare(config)
     fold = choose_fold(experiment.folds, config.split)
-    _class_weights(experiment, fold)  # whatever is wrong with them, before there is a folder
+    fold_class_weights(experiment, fold)  # whatever is wrong with them, before there is a folder
     network = build_network(experiment)
     notes = experiment.notes(fold)
     if config.train.initial_weights is not None:
         start = find_initial_weights(config.train.initial_weights, experiment, fold)
         load_weights(network, start.path)
         notes += [note for note in start.notes if note not in notes]
-    optimizer = _optimizer(config, network)
+    compile_network(network, experiment)
     path = run_path or Path(config.runs_dir).expanduser() / (config.run_name or run_name(config))
     run = Run.reserve(path)
     with run.held():
         run.describe(config, describe_split(experiment, fold))
-        save_state(run.state_path, network, optimizer, [])
+        save_state(run.state_path, network, network.optimizer, [])
         run.start(
             {
                 "labels": list(experiment.labels),
@@ -74,12 +79,21 @@ def train(config: Config, experiment: Experiment | None = None, run_path: Path |
                 "left_out": [[str(path), reason] for path, reason in experiment.left_out],
             }
         )
-        _fit(run, experiment, fold, network, optimizer, [])
+        _fit(run, experiment, fold, network, [], until_epoch)
     return run
 
 
-def resume(path: Path, experiment: Experiment | None = None) -> Run:
+def resume(path: Path, experiment: Experiment | None = None, *, until_epoch: int | None = None) -> Run:
     """Go on with a run that was stopped; the result is, to the bit, that of a run that never was.
+
+    Parameters
+    ----------
+    path
+        The run's folder.
+    experiment
+        ``prepare`` of the run's settings where it is already there.
+    until_epoch
+        As in `train`.
 
     Raises
     ------
@@ -98,10 +112,10 @@ def resume(path: Path, experiment: Experiment | None = None) -> Run:
                 _threads(),
             )
         network = build_network(experiment)
-        optimizer = _optimizer(run.config, network)
-        history = load_state(run.state_path, network, optimizer)
+        compile_network(network, experiment)
+        history = load_state(run.state_path, network, network.optimizer)
         run.write_history(history)
-        _fit(run, experiment, fold, network, optimizer, history)
+        _fit(run, experiment, fold, network, history, until_epoch)
     return run
 
 
@@ -120,18 +134,6 @@ def same_fold(run: Run, experiment: Experiment) -> Fold:
             f"(compare {run.path / 'split.json'})"
         )
     return fold
-
-
-def build_network(experiment: Experiment) -> keras.Model:
-    """Return the untrained network of an experiment, the same for the same seed."""
-    config = experiment.config
-    return light_sernet(
-        experiment.store.input_shape,
-        len(experiment.labels),
-        config.model.dropout,
-        config.model.l2,
-        seed=config.train.seed,
-    )
 
 
 def run_name(config: Config) -> str:
@@ -160,12 +162,6 @@ def describe_split(experiment: Experiment, fold: Fold) -> dict[str, Any]:
     }
 
 
-def _optimizer(config: Config, network: keras.Model) -> keras.Optimizer:
-    optimizer = keras.optimizers.Adam(config.train.learning_rate)
-    optimizer.build(network.trainable_variables)
-    return optimizer
-
-
 def _threads() -> int:
     return tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count() or 1
 
@@ -175,68 +171,42 @@ def _fit(
     experiment: Experiment,
     fold: Fold,
     network: keras.Model,
-    optimizer: keras.Optimizer,
     history: list[HistoryRow],
+    until_epoch: int | None,
 ) -> None:
-    config = run.config
-    first_epoch = len(history)
-    if first_epoch >= config.train.epochs:
-        _logger.info("%s: all %d epochs are trained", run.path, config.train.epochs)
+    epochs = run.config.train.epochs
+    last_epoch = min(until_epoch or epochs, epochs)
+    if len(history) >= last_epoch:
+        _logger.info("%s: %d of %d epochs are trained", run.path, len(history), epochs)
         return
     for note in run.notes:
         _logger.warning("note: %s", note)
-    loss = make_loss(config.train.loss, config.train.gamma)
-    network.compile(
-        optimizer=optimizer,
-        loss=loss,
-        metrics=[
-            keras.metrics.SparseCategoricalAccuracy(name="wa"),
-            UnweightedAccuracy(len(experiment.labels), name="ua"),
-        ],
-        jit_compile=False,
-    )
-    rows = experiment.store.segments_of(fold.train)
-    class_ids = experiment.class_ids[experiment.store.utterance_of_segment[rows]]
-    batches = training_batches(
-        experiment.store,
-        rows,
-        class_ids,
-        batch_size=config.train.batch_size,
-        seed=config.train.seed,
-        balance=config.train.balance,
-        class_weights=_class_weights(experiment, fold),
-        augment=config.augment,
-        features=config.features,
-        first_epoch=first_epoch,
-        last_epoch=config.train.epochs,
-    )
-    steps = steps_per_epoch(class_ids, config.train.batch_size, config.train.balance)
     callbacks = [
-        LearningRate(config.train, history),
-        Validation(experiment, fold, network, loss),
-        Progress(config.train.epochs, steps, history),
+        Progress(epochs, history),
         EpochWeights(run, network),
         EpochState(run, network, history),
         keras.callbacks.TensorBoard(str(run.tensorboard_dir), write_graph=False),
     ]
     try:
-        network.fit(
-            batches,
-            epochs=config.train.epochs,
-            initial_epoch=first_epoch,
-            steps_per_epoch=steps,
-            callbacks=callbacks,
-            shuffle=False,  # the order is the data set's own, a function of (seed, epoch)
-            verbose=0,
-        )
+        fit_network(network, experiment, fold, history, last_epoch, callbacks)
     except KeyboardInterrupt:
         _logger.warning("stopped; %s", _how_to_resume(run, history))
         raise
-    except (OSError, tf.errors.OpError) as error:  # TensorBoard's logs are written by TensorFlow
-        reason = getattr(error, "strerror", None) or getattr(error, "message", None) or error
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
         raise RunError(
-            f"{getattr(error, 'filename', None) or run.path}: could not write: {reason}; {_how_to_resume(run, history)}"
+            f"train.batch_size: expected batches that fit into memory. Received: {run.config.train.batch_size} "
+            f"utterances of {experiment.store.input_shape} ({_first_line(error)}); {_how_to_resume(run, history)}"
         ) from error
+    except (OSError, tf.errors.OpError) as error:  # TensorBoard's logs are written by TensorFlow
+        raise RunError(
+            f"{getattr(error, 'filename', None) or run.path}: could not write: {_first_line(error)}; "
+            f"{_how_to_resume(run, history)}"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    reason = str(getattr(error, "strerror", None) or getattr(error, "message", None) or error)
+    return reason.strip().split("\n")[0] or type(error).__name__
 
 
 def _how_to_resume(run: Run, history: Sequence[HistoryRow]) -> str:
@@ -244,17 +214,3 @@ def _how_to_resume(run: Run, history: Sequence[HistoryRow]) -> str:
         f"{len(history)} of {run.config.train.epochs} epochs are kept in {run.path}; "
         f"go on with: python -m lightsernet_tf.train --resume '{run.path}'"
     )
-
-
-def _class_weights(experiment: Experiment, fold: Fold) -> dict[int, float] | None:
-    config = experiment.config.train
-    if config.balance != "class_weight":
-        return None
-    unknown = sorted(set(config.class_weights) - set(experiment.labels))
-    if unknown:
-        raise ConfigError(
-            f"train.class_weights: expected labels of {', '.join(experiment.labels)}. Received: {', '.join(unknown)}"
-        )
-    given = {experiment.labels.index(label): weight for label, weight in config.class_weights.items()}
-    rows = experiment.store.segments_of(fold.train)  # what is drawn, and so what the frequencies are of
-    return class_weights(experiment.class_ids[experiment.store.utterance_of_segment[rows]], experiment.labels, given)

@@ -9,8 +9,8 @@ from lightsernet_tf.callbacks import LearningRate, Progress, Validation
 from lightsernet_tf.config import TrainConfig
 from lightsernet_tf.errors import RunError
 from lightsernet_tf.experiment import prepare
+from lightsernet_tf.fitting import build_network
 from lightsernet_tf.losses import make_loss
-from lightsernet_tf.training import build_network
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_validation_adds_the_figures_of_its_utterances(tiny_config, loss_name):
 def test_an_epoch_has_a_line_with_what_is_left(caplog, seconds_before, epochs, left):
     history = [{"seconds": seconds} for seconds in seconds_before]
     done = len(history)
-    progress = Progress(epochs, 5, history)
+    progress = Progress(epochs, history)
     progress.on_epoch_begin(done)
     progress.on_train_batch_end(0)
     figures = {"loss": 0.51, "ua": 0.755, "val_loss": 1.25, "val_ua": 0.5, "val_wa": 0.625}

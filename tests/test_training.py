@@ -10,13 +10,16 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from lightsernet_tf import training
 from lightsernet_tf.config import AugmentConfig, Config
 from lightsernet_tf.config_parser import config_yaml
 from lightsernet_tf.errors import ConfigError, RunError
 from lightsernet_tf.experiment import prepare
+from lightsernet_tf.fitting import build_network
 from lightsernet_tf.run_folder import Run
-from lightsernet_tf.training import build_network, resume, train
+from lightsernet_tf.training import resume, train
 
 # Trains as the command does, and kills itself at the moment that its second argument counts: the n-th time that a file
 # with this ending is written, flushed to the disk but not yet renamed.
@@ -132,6 +135,27 @@ def test_ctrl_c_says_how_to_resume_and_leaves_a_whole_run(augmented, reference, 
     assert "Traceback" not in errors
     assert f"--resume '{path}'" in errors
     assert_same_end(resume(path), reference)
+
+
+def test_a_training_that_stops_after_an_epoch_goes_on_to_the_bit(augmented, reference, tmp_path):
+    config = train_settings(replace(augmented, runs_dir=str(tmp_path), run_name="by steps"), schedule="plateau")
+    run = train(config, until_epoch=2)
+    assert len(run.history()) == 2
+    assert len(resume(run.path, until_epoch=2).history()) == 2
+    assert len(resume(run.path, until_epoch=5).history()) == 5
+    assert_same_end(resume(run.path), reference)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM\nallocator")])
+def test_too_little_memory_is_no_failed_write(tiny_config, tmp_path, monkeypatch, error):
+    def fit(*given):
+        raise error
+
+    monkeypatch.setattr(training, "fit_network", fit)
+    message = r"train\.batch_size: expected batches that fit into memory\. Received: 5 utterances .*0 of 3 epochs"
+    with pytest.raises(RunError, match=message) as told:
+        train(replace(tiny_config, runs_dir=str(tmp_path), run_name="large"))
+    assert "allocator" not in str(told.value)
 
 
 def test_a_finished_run_has_nothing_to_resume(reference):
