@@ -27,6 +27,7 @@ class CommandParser(argparse.ArgumentParser):
 def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> NoReturn:
     """Call ``main`` with the command line and exit with its status: 2 for input and file errors, 130 for Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("tensorflow").setLevel(logging.WARNING)  # it tells of each sum over several devices
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be no text, or none that the terminal has
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

@@ -24,15 +24,29 @@ Protocol = Literal[
     "leave_one_speaker_out", "group_k_fold", "stratified_hold_out", "random_hold_outs", "manifest", "published", "final"
 ]
 
+_STRATEGIES = ("one_device", "mirrored")
+_MULTI_WORKER = re.compile("worker|parameterserver|tpu|collective|horovod|multi(node|host|machine|process)")
 _TEXT_KEYS = "text as keys (in YAML put quotes around no, yes, on, off and numbers)"
 
 
-def _require(section: Any, prefix: str, key: str, holds: bool, expected: str) -> None:
+def require(section: Any, prefix: str, key: str, holds: bool, expected: str) -> None:
+    """Raise a ``ConfigError`` that names a key of a section, what was expected and what came, unless it holds."""
     if not holds:
         raise ConfigError(f"{prefix}.{key}: expected {expected}. Received: {key}={getattr(section, key)!r}")
 
 
-def _are_text(labels: Mapping[Any, Any]) -> bool:
+def _instead_of(strategy: str) -> str:
+    """Return what else there is for who asks for several machines, in whatever spelling; otherwise nothing."""
+    if not _MULTI_WORKER.search(re.sub("[^a-z]", "", str(strategy).lower())):
+        return ""
+    return (
+        "; multi-worker strategies do not work with Keras 3 (keras#20585): a search spreads over machines with `tune`, "
+        "cross-validations with `cross_validate --scheduler`"
+    )
+
+
+def are_text(labels: Mapping[Any, Any]) -> bool:
+    """Return whether all keys are text; YAML makes booleans and numbers of some words."""
     return all(isinstance(label, str) for label in labels)
 
 
@@ -76,12 +90,12 @@ class CorpusConfig:
     on_error: Literal["stop", "skip"] = "stop"
 
     def __post_init__(self) -> None:
-        _require(self, "corpus", "data_dir", self.name == "demo" or bool(self.data_dir), f"the folder of {self.name}")
-        _require(self, "corpus", "labels", len(set(self.labels)) == len(self.labels), "each label once")
-        _require(self, "corpus", "label_map", _are_text(self.label_map), _TEXT_KEYS)
+        require(self, "corpus", "data_dir", self.name == "demo" or bool(self.data_dir), f"the folder of {self.name}")
+        require(self, "corpus", "labels", len(set(self.labels)) == len(self.labels), "each label once")
+        require(self, "corpus", "label_map", are_text(self.label_map), _TEXT_KEYS)
         sources = [label for merged in self.label_map.values() for label in merged]
-        _require(self, "corpus", "label_map", len(set(sources)) == len(sources), "each source label once")
-        _require(
+        require(self, "corpus", "label_map", len(set(sources)) == len(sources), "each source label once")
+        require(
             self,
             "corpus",
             "labels",
@@ -107,7 +121,7 @@ class AudioConfig:
     segments: Literal["centre", "all"] = "centre"
 
     def __post_init__(self) -> None:
-        _require(self, "audio", "duration_seconds", 0.1 <= self.duration_seconds <= 600, "0.1 to 600 seconds")
+        require(self, "audio", "duration_seconds", 0.1 <= self.duration_seconds <= 600, "0.1 to 600 seconds")
 
 
 @dataclass(frozen=True)
@@ -155,26 +169,24 @@ class FeatureConfig:
     def __post_init__(self) -> None:
         nyquist_hz = self.sample_rate_hz / 2
 
-        def require(key: str, holds: bool, expected: str) -> None:
-            _require(self, "features", key, holds, expected)
+        def check(key: str, holds: bool, expected: str) -> None:
+            require(self, "features", key, holds, expected)
 
-        require("sample_rate_hz", 1000 <= self.sample_rate_hz <= 192000, "1000 to 192000 Hz")
+        check("sample_rate_hz", 1000 <= self.sample_rate_hz <= 192000, "1000 to 192000 Hz")
         power_of_two = (
             self.frame_length_samples > 0 and self.frame_length_samples & (self.frame_length_samples - 1) == 0
         )
-        require(
-            "frame_length_samples", power_of_two and self.frame_length_samples >= 16, "a power of two of at least 16"
-        )
-        require(
+        check("frame_length_samples", power_of_two and self.frame_length_samples >= 16, "a power of two of at least 16")
+        check(
             "frame_step_samples", 1 <= self.frame_step_samples <= self.frame_length_samples, "1 to frame_length_samples"
         )
-        require("mel_bins", self.mel_bins >= 4, "at least 4")
-        require("mel_min_hz", 0 <= self.mel_min_hz < self.mel_max_hz, "0 up to below mel_max_hz")
-        require("mel_max_hz", self.mel_max_hz <= nyquist_hz, f"at most half the sample rate, {nyquist_hz:g} Hz")
-        require("mfcc_coefficients", 4 <= self.mfcc_coefficients <= self.mel_bins, "4 up to mel_bins")
-        require("mfcc_clip", self.mfcc_clip > 0, "more than 0")
-        require("log_offset", self.log_offset > 0, "more than 0")
-        require(
+        check("mel_bins", self.mel_bins >= 4, "at least 4")
+        check("mel_min_hz", 0 <= self.mel_min_hz < self.mel_max_hz, "0 up to below mel_max_hz")
+        check("mel_max_hz", self.mel_max_hz <= nyquist_hz, f"at most half the sample rate, {nyquist_hz:g} Hz")
+        check("mfcc_coefficients", 4 <= self.mfcc_coefficients <= self.mel_bins, "4 up to mel_bins")
+        check("mfcc_clip", self.mfcc_clip > 0, "more than 0")
+        check("log_offset", self.log_offset > 0, "more than 0")
+        check(
             "max_frequency_hz",
             self.max_frequency_hz is None or 2 * self.mel_min_hz < self.max_frequency_hz <= nyquist_hz,
             f"none, or more than twice mel_min_hz and at most {nyquist_hz:g} Hz",
@@ -207,7 +219,7 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         for key in ("time_mask_max_frames", "frequency_mask_max_bins", "time_shift_max_seconds", "gain_max_db"):
-            _require(self, "augment", key, getattr(self, key) >= 0, "0 (off) or more")
+            require(self, "augment", key, getattr(self, key) >= 0, "0 (off) or more")
 
 
 @dataclass(frozen=True)
@@ -243,12 +255,12 @@ class SplitConfig:
     seed: int = 42
 
     def __post_init__(self) -> None:
-        _require(self, "split", "fold", self.fold >= 0, "0 or more")
-        _require(self, "split", "folds", 2 <= self.folds <= 1000, "at least 2 and at most 1000")
-        _require(self, "split", "validation_speakers", self.validation_speakers >= 1, "at least 1")
-        _require(self, "split", "validation_fraction", 0 < self.validation_fraction < 1, "more than 0 and less than 1")
-        _require(self, "split", "test_fraction", 0 < self.test_fraction < 1, "more than 0 and less than 1")
-        _require(self, "split", "seed", 0 <= self.seed < 2**31, "0 or more and less than 2**31")
+        require(self, "split", "fold", self.fold >= 0, "0 or more")
+        require(self, "split", "folds", 2 <= self.folds <= 1000, "at least 2 and at most 1000")
+        require(self, "split", "validation_speakers", self.validation_speakers >= 1, "at least 1")
+        require(self, "split", "validation_fraction", 0 < self.validation_fraction < 1, "more than 0 and less than 1")
+        require(self, "split", "test_fraction", 0 < self.test_fraction < 1, "more than 0 and less than 1")
+        require(self, "split", "seed", 0 <= self.seed < 2**31, "0 or more and less than 2**31")
 
 
 @dataclass(frozen=True)
@@ -267,8 +279,8 @@ class ModelConfig:
     l2: float = 1e-6
 
     def __post_init__(self) -> None:
-        _require(self, "model", "dropout", 0 <= self.dropout < 1, "0 up to below 1")
-        _require(self, "model", "l2", self.l2 >= 0, "0 or more")
+        require(self, "model", "dropout", 0 <= self.dropout < 1, "0 up to below 1")
+        require(self, "model", "l2", self.l2 >= 0, "0 or more")
 
 
 @dataclass(frozen=True)
@@ -280,7 +292,7 @@ class TrainConfig:
     epochs
         Passes over the training utterances.
     batch_size
-        Utterances a step.
+        Utterances a step, over all devices together.
     learning_rate
         Adam's, before the schedule changes it.
     schedule
@@ -303,6 +315,8 @@ class TrainConfig:
     initial_weights
         A run's folder (its chosen epoch), or one of its ``.weights.h5`` files, to start from; refused where that run
         has heard what this fold tests.
+    strategy
+        ``one_device``, or ``mirrored``: every batch is shared out over all GPUs of the machine.
     """
 
     epochs: int = 300
@@ -317,30 +331,32 @@ class TrainConfig:
     keep: str = "all"
     choose_by: Literal["ua", "wa", "macro_f1", "loss"] = "ua"
     initial_weights: str | None = None
+    strategy: str = "one_device"
 
     def __post_init__(self) -> None:
-        def require(key: str, holds: bool, expected: str) -> None:
-            _require(self, "train", key, holds, expected)
+        def check(key: str, holds: bool, expected: str) -> None:
+            require(self, "train", key, holds, expected)
 
-        require("epochs", self.epochs >= 1, "at least 1")
-        require("batch_size", self.batch_size >= 1, "at least 1")
+        check("epochs", self.epochs >= 1, "at least 1")
+        check("batch_size", self.batch_size >= 1, "at least 1")
         for key in ("epochs", "batch_size"):  # a larger one overflows in TensorFlow
-            require(key, getattr(self, key) < 2**31, "less than 2**31")
-        require("learning_rate", 0 < self.learning_rate <= 1, "more than 0 and at most 1")
-        require("gamma", self.gamma >= 0, "0 or more")
-        require("class_weights", _are_text(self.class_weights), _TEXT_KEYS)
-        require("class_weights", all(weight > 0 for weight in self.class_weights.values()), "weights of more than 0")
-        require(
+            check(key, getattr(self, key) < 2**31, "less than 2**31")
+        check("learning_rate", 0 < self.learning_rate <= 1, "more than 0 and at most 1")
+        check("gamma", self.gamma >= 0, "0 or more")
+        check("class_weights", are_text(self.class_weights), _TEXT_KEYS)
+        check("class_weights", all(weight > 0 for weight in self.class_weights.values()), "weights of more than 0")
+        check(
             "class_weights",
             not self.class_weights or self.balance == "class_weight",
             "none, or balance class_weight",
         )
-        require("seed", 0 <= self.seed < 2**31, "0 up to below 2**31")
-        require(
+        check("seed", 0 <= self.seed < 2**31, "0 up to below 2**31")
+        check(
             "keep",
             re.fullmatch(r"all|best_and_last|every [1-9]\d*", self.keep) is not None,
             "all, best_and_last or every N",
         )
+        check("strategy", self.strategy in _STRATEGIES, " or ".join(_STRATEGIES) + _instead_of(self.strategy))
 
 
 @dataclass(frozen=True)
@@ -388,9 +404,9 @@ class Config:
             values = getattr(self, section.name)
             for key in dataclasses.fields(values) if dataclasses.is_dataclass(values) else ():
                 finite = not isinstance(getattr(values, key.name), float) or math.isfinite(getattr(values, key.name))
-                _require(values, section.name, key.name, finite, "a finite number")
+                require(values, section.name, key.name, finite, "a finite number")
         frame_seconds = self.features.frame_length_samples / self.features.sample_rate_hz
-        _require(
+        require(
             self.audio,
             "audio",
             "duration_seconds",

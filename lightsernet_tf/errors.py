@@ -21,5 +21,9 @@ class RunError(InputError):
     """A run's folder or one of its files."""
 
 
+class WriteError(RunError):
+    """A run's file that could not be written: no fault of the run's settings."""
+
+
 class ModelError(InputError):
     """A .tflite file: what is in it, or how it came to be."""

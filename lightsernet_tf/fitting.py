@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import keras
+import tensorflow as tf
 
 from lightsernet_tf.callbacks import LearningRate, Validation
 from lightsernet_tf.datasets import steps_per_epoch, training_batches
@@ -16,36 +17,52 @@ from lightsernet_tf.experiment import Experiment
 from lightsernet_tf.losses import class_weights, make_loss
 from lightsernet_tf.metrics import UnweightedAccuracy
 from lightsernet_tf.model import light_sernet
+from lightsernet_tf.replicas import ReplicatedModel, batches_for_replicas
 from lightsernet_tf.run_folder import HistoryRow
 from lightsernet_tf.splits import Fold
 
 
-def build_network(experiment: Experiment) -> keras.Model:
-    """Return the untrained network of an experiment, the same for the same seed."""
+def build_network(experiment: Experiment, strategy: tf.distribute.Strategy | None = None) -> keras.Model:
+    """Return the untrained network of an experiment, the same for the same seed.
+
+    Parameters
+    ----------
+    experiment
+        The settings, the labels and the shape of the features.
+    strategy
+        What `training_strategy` returns, to train on several devices; none: one device, whatever the settings say, to
+        judge or export what was trained anywhere.
+    """
     config = experiment.config
-    return light_sernet(
-        experiment.store.input_shape,
-        len(experiment.labels),
-        config.model.dropout,
-        config.model.l2,
-        seed=config.train.seed,
-    )
+    strategy = strategy or tf.distribute.get_strategy()
+    replicated = strategy.num_replicas_in_sync > 1
+    with strategy.scope():
+        network = light_sernet(
+            experiment.store.input_shape,
+            len(experiment.labels),
+            config.model.dropout,
+            config.model.l2,
+            seed=config.train.seed,
+            synchronized=replicated,
+        )
+        return ReplicatedModel(network.input, network.output, name=network.name) if replicated else network
 
 
 def compile_network(network: keras.Model, experiment: Experiment) -> None:
     """Give a network Adam, the loss and the figures of training; the optimiser's variables are built."""
     config = experiment.config.train
-    optimizer = keras.optimizers.Adam(config.learning_rate)
-    optimizer.build(network.trainable_variables)
-    network.compile(
-        optimizer=optimizer,
-        loss=make_loss(config.loss, config.gamma),
-        metrics=[
-            keras.metrics.SparseCategoricalAccuracy(name="wa"),
-            UnweightedAccuracy(len(experiment.labels), name="ua"),
-        ],
-        jit_compile=False,
-    )
+    with network.distribute_strategy.scope():
+        optimizer = keras.optimizers.Adam(config.learning_rate)
+        optimizer.build(network.trainable_variables)
+        network.compile(
+            optimizer=optimizer,
+            loss=make_loss(config.loss, config.gamma),
+            metrics=[
+                keras.metrics.SparseCategoricalAccuracy(name="wa"),
+                UnweightedAccuracy(len(experiment.labels), name="ua"),
+            ],
+            jit_compile=False,
+        )
 
 
 def fit_network(
@@ -99,7 +116,7 @@ def fit_network(
         last_epoch=last_epoch,
     )
     return network.fit(
-        batches,
+        batches_for_replicas(batches, network.distribute_strategy),
         epochs=last_epoch,
         initial_epoch=len(history),
         steps_per_epoch=steps_per_epoch(class_ids, config.batch_size, config.balance),

@@ -31,7 +31,9 @@ def keras_predictor(network: keras.Model) -> Predictor:
     def predict(batch: tf.Tensor) -> tf.Tensor:
         return network(batch, training=False)
 
-    return lambda batch: predict(tf.constant(batch)).numpy()
+    # Traced here, once: TensorFlow warns of a function that is traced by its calls for one network after the other.
+    traced = predict.get_concrete_function()
+    return lambda batch: traced(tf.constant(batch)).numpy()
 
 
 def hear_features(predict: Predictor, store: FeatureStore) -> Hearing:

@@ -51,6 +51,7 @@ def light_sernet(
     l2: float = 1e-6,
     *,
     seed: int | None = None,
+    synchronized: bool = False,
 ) -> keras.Model:
     """Return Light-SERNet, a map from features to class probabilities.
 
@@ -66,6 +67,8 @@ def light_sernet(
         Weight decay of the kernels of the second part (those of ``BLOCKS``).
     seed
         Of the initial weights and of dropout; none: Keras's global seed decides.
+    synchronized
+        Whether batch normalisation takes its statistics over all replicas of a distributed training; TensorFlow alone.
 
     Returns
     -------
@@ -105,7 +108,9 @@ def light_sernet(
             kernel_regularizer=kernel_regularizer,
             name=f"{block.name}_conv",
         )(x)  # [batch, frames, bins, filters]
-        x = FusedBatchNormalization(momentum=0.99, epsilon=1e-3, name=f"{block.name}_batch_norm")(x)
+        x = FusedBatchNormalization(
+            momentum=0.99, epsilon=1e-3, synchronized=synchronized, name=f"{block.name}_batch_norm"
+        )(x)
         x = layers.ReLU(name=f"{block.name}_relu")(x)
         if block.pool_size is None:
             return x

@@ -17,10 +17,11 @@ import tensorflow as tf
 from lightsernet_tf.callbacks import Progress
 from lightsernet_tf.checkpoints import EpochState, EpochWeights, load_state, load_weights, save_state
 from lightsernet_tf.config import Config
-from lightsernet_tf.errors import RunError
+from lightsernet_tf.errors import RunError, WriteError
 from lightsernet_tf.experiment import Experiment, prepare
 from lightsernet_tf.fitting import build_network, compile_network, fit_network, fold_class_weights
 from lightsernet_tf.initial_weights import find_initial_weights
+from lightsernet_tf.replicas import training_strategy
 from lightsernet_tf.run_folder import HistoryRow, Run
 from lightsernet_tf.splits import Fold, choose_fold
 
@@ -57,7 +58,8 @@ def train(
     experiment = experiment.under(config) if experiment else prepare(config)
     fold = choose_fold(experiment.folds, config.split)
     fold_class_weights(experiment, fold)  # whatever is wrong with them, before there is a folder
-    network = build_network(experiment)
+    strategy = training_strategy(config.train.strategy)
+    network = build_network(experiment, strategy)
     notes = experiment.notes(fold)
     if config.train.initial_weights is not None:
         start = find_initial_weights(config.train.initial_weights, experiment, fold)
@@ -75,6 +77,7 @@ def train(
                 "input_shape": list(experiment.store.input_shape),
                 "seeds": {"train": config.train.seed, "split": config.split.seed},
                 "threads": _threads(),
+                "replicas": strategy.num_replicas_in_sync,
                 "notes": notes,
                 "left_out": [[str(path), reason] for path, reason in experiment.left_out],
             }
@@ -85,6 +88,8 @@ def train(
 
 def resume(path: Path, experiment: Experiment | None = None, *, until_epoch: int | None = None) -> Run:
     """Go on with a run that was stopped; the result is, to the bit, that of a run that never was.
+
+    That holds with as many threads and devices as before; otherwise it warns.
 
     Parameters
     ----------
@@ -104,19 +109,44 @@ def resume(path: Path, experiment: Experiment | None = None, *, until_epoch: int
     experiment = experiment.under(run.config) if experiment else prepare(run.config)
     fold = same_fold(run, experiment)
     with run.held():
-        if run.about.get("threads") != _threads():
-            _logger.warning(
-                "%s: trained with %s threads until now and with %d from here on: sums may round differently",
-                run.path,
-                run.about.get("threads"),
-                _threads(),
-            )
-        network = build_network(experiment)
+        strategy = training_strategy(run.config.train.strategy)
+        _warn_of_another_machine(run, strategy.num_replicas_in_sync)
+        network = build_network(experiment, strategy)
         compile_network(network, experiment)
         history = load_state(run.state_path, network, network.optimizer)
         run.write_history(history)
         _fit(run, experiment, fold, network, history, until_epoch)
     return run
+
+
+def train_or_resume(
+    config: Config,
+    experiment: Experiment,
+    path: Path,
+    *,
+    until_epoch: int | None = None,
+    wait_seconds: float = 0.0,
+) -> Run:
+    """Train in a folder, or go on with the run that is in it, once no other process trains there any more.
+
+    Parameters
+    ----------
+    config, experiment, path, until_epoch
+        As in `train`.
+    wait_seconds
+        How long to wait for a process that trains in the folder to be gone.
+
+    Raises
+    ------
+    InputError
+        As `train` and `resume`.
+    """
+    if path.exists():
+        with Run(path).held(wait_seconds):
+            pass
+    if (path / "run.json").exists():
+        return resume(path, experiment, until_epoch=until_epoch)
+    return train(config, experiment, path, until_epoch=until_epoch)
 
 
 def same_fold(run: Run, experiment: Experiment) -> Fold:
@@ -166,6 +196,25 @@ def _threads() -> int:
     return tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count() or 1
 
 
+def _warn_of_another_machine(run: Run, replicas: int) -> None:
+    if run.about.get("threads") != _threads():
+        _logger.warning(
+            "%s: trained with %s threads until now and with %d from here on: sums may round differently",
+            run.path,
+            run.about.get("threads"),
+            _threads(),
+        )
+    trained_on = run.about.get("replicas", 1)  # runs from before there were replicas lack it
+    if trained_on != replicas:
+        _logger.warning(
+            "%s: trained on %s devices until now and on %d from here on: dropout draws other masks, and sums may round "
+            "differently",
+            run.path,
+            trained_on,
+            replicas,
+        )
+
+
 def _fit(
     run: Run,
     experiment: Experiment,
@@ -198,7 +247,7 @@ def _fit(
             f"utterances of {experiment.store.input_shape} ({_first_line(error)}); {_how_to_resume(run, history)}"
         ) from error
     except (OSError, tf.errors.OpError) as error:  # TensorBoard's logs are written by TensorFlow
-        raise RunError(
+        raise WriteError(
             f"{getattr(error, 'filename', None) or run.path}: could not write: {_first_line(error)}; "
             f"{_how_to_resume(run, history)}"
         ) from error

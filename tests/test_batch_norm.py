@@ -81,7 +81,9 @@ def test_a_frozen_layer_neither_uses_nor_moves_the_batch_statistics():
     np.testing.assert_array_equal(fused.moving_mean, before)
 
 
-@pytest.mark.parametrize("arguments", [{"axis": 1}, {"scale": False}, {"center": False}, RENORM])
+@pytest.mark.parametrize(
+    "arguments", [{"axis": 1}, {"scale": False}, {"center": False}, {"synchronized": True}, RENORM]
+)
 def test_other_forms_are_the_plain_layer(arguments):
     images = np.random.default_rng(4).normal(size=(3, 5, 5, 5)).astype(np.float32)
     fused, plain = FusedBatchNormalization(**arguments), keras.layers.BatchNormalization(**arguments)

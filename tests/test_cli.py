@@ -1,4 +1,5 @@
 import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -34,6 +35,11 @@ def test_without_arguments_those_of_the_process_are_taken(monkeypatch):
     with pytest.raises(SystemExit):
         run_command(lambda arguments: seen.extend(arguments) or 0)
     assert seen == ["--resume", "x"]
+
+
+def test_tensorflow_does_not_tell_of_its_insides(capsys):
+    assert leave(lambda arguments: logging.getLogger("tensorflow").info("Reduce to CPU:0") or 0) == 0
+    assert "Reduce" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", [InputError, ConfigError, CorpusError, AudioError, RunError])

@@ -56,6 +56,9 @@ OUT_OF_RANGE = [
     (TrainConfig, "train", {"seed": 2**31}, "0 up to below 2**31"),
     (TrainConfig, "train", {"keep": "every 0"}, "all, best_and_last or every N"),
     (TrainConfig, "train", {"keep": "some"}, "all, best_and_last or every N"),
+    (TrainConfig, "train", {"strategy": "mirored"}, "expected one_device or mirrored. Received"),
+    (TrainConfig, "train", {"strategy": "MirroredStrategy"}, "expected one_device or mirrored. Received"),
+    (TrainConfig, "train", {"strategy": None}, "expected one_device or mirrored. Received"),
 ]
 
 
@@ -80,6 +83,7 @@ def test_a_value_out_of_range_is_named(section, name, settings, expected):
         SplitConfig(fold=0, folds=2, validation_fraction=0.999, test_fraction=0.001, seed=0),
         ModelConfig(dropout=0.0, l2=0.0),
         TrainConfig(epochs=1, batch_size=1, learning_rate=1.0, gamma=0.0, seed=2**31 - 1, keep="every 10"),
+        TrainConfig(strategy="mirrored"),
     ],
 )
 def test_the_ends_of_the_ranges_are_allowed(section):
@@ -122,6 +126,31 @@ def test_class_weights_are_checked(weights, expected):
     with pytest.raises(ConfigError) as caught:
         TrainConfig(balance="class_weight", class_weights=weights)
     assert f"train.class_weights: expected {expected}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        "multi_worker_mirrored",
+        "multi-worker",
+        "MultiWorkerMirroredStrategy",
+        "tf.distribute.experimental.MultiWorkerMirroredStrategy",
+        "parameter_server",
+        "ParameterServerStrategyV2",
+        "tpu",
+        "TPUStrategy",
+        "collective_all_reduce",
+        "horovod",
+    ],
+)
+def test_who_asks_for_several_machines_is_told_what_there_is(strategy):
+    with pytest.raises(ConfigError) as caught:
+        TrainConfig(strategy=strategy)
+    assert str(caught.value) == (
+        "train.strategy: expected one_device or mirrored; multi-worker strategies do not work with Keras 3 "
+        "(keras#20585): a search spreads over machines with `tune`, cross-validations with "
+        f"`cross_validate --scheduler`. Received: strategy={strategy!r}"
+    )
 
 
 def test_a_window_holds_at_least_one_frame():
