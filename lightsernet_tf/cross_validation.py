@@ -1,90 +1,68 @@
-"""All folds of a protocol: each an ordinary run, then one report over all test data."""
+"""All folds of a protocol, also once for each of several seeds: ordinary runs, then a report over all test data."""
 
 from __future__ import annotations
 
-import csv
 import logging
-from collections.abc import Sequence
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+import math
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-import joblib
 
 from lightsernet_tf.config import Config
 from lightsernet_tf.config_parser import config_yaml, load_config
 from lightsernet_tf.errors import ConfigError, RunError
 from lightsernet_tf.evaluation import evaluate_run
-from lightsernet_tf.expectations import settings_of_training
 from lightsernet_tf.experiment import Experiment, prepare
-from lightsernet_tf.figures import draw_confusion
-from lightsernet_tf.files import write_csv, write_json, write_text
-from lightsernet_tf.judgements import experiment_facts
-from lightsernet_tf.metrics import bootstrap_intervals
-from lightsernet_tf.reports import (
-    FIGURE_NAMES,
-    HOW_TO_READ,
-    Intervals,
-    groups_section,
-    interval,
-    markdown_table,
-    percent,
-    report,
-    scores_section,
-)
-from lightsernet_tf.run_folder import Run, versions
-from lightsernet_tf.scores import GroupScores, Scores, score_predictions, scores_by_group
+from lightsernet_tf.files import write_text
+from lightsernet_tf.parallel import Task, check_spreading, run_trainings, set_threads
+from lightsernet_tf.pooled_report import CrossValidation, pool
+from lightsernet_tf.repeated_seeds import RepeatedSeeds, compare_seeds
+from lightsernet_tf.run_folder import Run, with_whole_paths
 from lightsernet_tf.training import resume, same_fold, train
+
+_SETTINGS = "config.yaml"
+_ORPHAN_SECONDS = 5.0  # to wait for a process whose command was killed, which ends within one
 
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class CrossValidation:
-    """The pooled test data of all folds, judged; and where the report is."""
-
-    path: Path
-    notes: list[str]
-    scores: Scores
-    intervals: Intervals
-    speakers: GroupScores
-    report_path: Path
-
-    def summary(self) -> str:
-        """Return what was reached and which files to open, for a terminal."""
-        spread = self.speakers.spread["ua"]
-        return "\n".join(
-            [
-                f"{self.path}: {self.scores.utterances} test utterances of {len(self.speakers.groups)} speakers",
-                *(f"  {note}" for note in self.notes),
-                *(
-                    f"  {name:11} {interval(getattr(self.scores, key), self.intervals[key])}"
-                    for key, name in FIGURE_NAMES.items()
-                ),
-                f"  UA by speaker: {percent(spread.mean)} on average, {percent(spread.min)} to {percent(spread.max)}",
-                f"Report:   {self.report_path}",
-                f"Picture:  {self.path / 'confusion.png'}",
-            ]
-        )
-
-
-def cross_validate(config: Config, *, jobs: int = 1) -> CrossValidation:
+def cross_validate(
+    config: Config,
+    *,
+    jobs: int = 1,
+    threads: int | None = None,
+    scheduler: str | None = None,
+    seeds: Sequence[int] = (),
+) -> CrossValidation | RepeatedSeeds:
     """Train and judge all folds, and pool what they say of their test data.
 
-    A finished fold is not trained again and a stopped one goes on, so the same call continues a killed one.
+    A finished fold is not trained again and a stopped one goes on, so the same call continues a killed one. However the
+    folds are spread, with the same number of threads on the same kind of processor the figures are the same to the bit.
 
     Parameters
     ----------
     config
         The settings; ``split.fold`` is not used.
     jobs
-        Folds trained at once, each in a process of its own with its share of the cores.
+        Folds trained at once, each in a process of its own.
+    threads
+        TensorFlow's in each process; none: this machine's cores shared among the jobs, or 1 on a cluster.
+    scheduler
+        Address of a Dask scheduler whose workers train the folds instead, in the same folders.
+    seeds
+        Train all folds once with each as ``train.seed``, in the folder ``seed_N``, and compare them; none: once.
+
+    Returns
+    -------
+    CrossValidation or RepeatedSeeds
+        The latter where there are seeds.
 
     Raises
     ------
     ConfigError
-        If the protocol tests nobody.
+        If the protocol tests nobody, or folds cannot be spread as asked.
     RunError
         If the folder holds a cross-validation with other settings, or the corpus has changed since.
     """
@@ -93,37 +71,54 @@ def cross_validate(config: Config, *, jobs: int = 1) -> CrossValidation:
             "split.protocol: expected one with test data to cross-validate. Received: protocol='final', which tests "
             "nobody; train it with python -m lightsernet_tf.train"
         )
+    if len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**31 for seed in seeds):
+        raise ConfigError(
+            f"--seeds: expected numbers from 0 up to below 2**31, each once. Received: {', '.join(map(str, seeds))}"
+        )
+    check_spreading(jobs, threads, scheduler)
+    if jobs == 1 and scheduler is None and threads is not None:
+        set_threads(threads)  # TensorFlow starts where features are computed
     experiment = prepare(config)
-    path = Path(config.runs_dir).expanduser() / (config.run_name or cross_validation_name(config))
-    _claim(path, config)
-    fold_configs = [replace(config, split=replace(config.split, fold=n)) for n in range(len(experiment.folds))]
-    paths = [path / fold.name for fold in experiment.folds]
-    for fold_path in paths:
-        if (fold_path / "run.json").exists():
-            same_fold(Run.open(fold_path), experiment)
+    path = Path(config.runs_dir).expanduser() / (config.run_name or cross_validation_name(config, seeds))
+    experiments = {path / f"seed_{seed}": experiment.under(_with_seed(config, seed)) for seed in seeds}
+    experiments = experiments or {path: experiment}
+    _claim(path, {folder: one.config for folder, one in experiments.items()}, seeds)
     try:
-        if jobs == 1:
-            for fold_config, fold_path in zip(fold_configs, paths, strict=True):
-                run_fold(fold_config, fold_path, experiment)
-        else:
-            threads = max(1, joblib.cpu_count() // jobs)
-            joblib.Parallel(n_jobs=jobs)(
-                joblib.delayed(_run_fold_alone)(fold_config, fold_path, threads)
-                for fold_config, fold_path in zip(fold_configs, paths, strict=True)
-            )
-    except BrokenProcessPool as error:
-        raise RunError(
-            f"{path}: expected {jobs} processes that live to train the folds. Received: one that was killed, "
-            "perhaps for want of memory; the same command goes on, with fewer --jobs if you like"
-        ) from error
+        run_trainings(
+            {
+                run_path.relative_to(path).as_posix(): _task(fold_config, run_path, one, jobs, scheduler)
+                for folder, one in experiments.items()
+                for run_path, fold_config in _unfinished(folder, one)
+            },
+            path,
+            jobs=jobs,
+            threads=threads,
+            scheduler=scheduler,
+        )
     except KeyboardInterrupt:
         _logger.warning("stopped; the same command goes on, and trains no finished fold of %s again", path)
         raise
-    return pool(path, experiment)
+    done = [pool(folder, one) for folder, one in experiments.items()]
+    return compare_seeds(path, experiment, dict(zip(seeds, done, strict=True))) if seeds else done[0]
 
 
-def run_fold(config: Config, path: Path, experiment: Experiment | None = None) -> None:
-    """Train one fold, or go on with it, and judge its chosen epoch; nothing where that is done."""
+def run_fold(config: Config, path: Path, experiment: Experiment | None = None, *, wait_seconds: float = 0.0) -> None:
+    """Train one fold, or go on with it, and judge its chosen epoch; nothing where that is done.
+
+    Parameters
+    ----------
+    config
+        The settings, with the fold.
+    path
+        The run's folder.
+    experiment
+        ``prepare(config)`` where it is already there.
+    wait_seconds
+        How long to wait for another process that trains in the folder.
+    """
+    if path.is_dir():
+        with Run(path).held(wait_seconds):
+            pass  # whoever trained here until now may have made a run of the folder, or finished it
     if (path / "run.json").exists():
         run = Run.open(path)
         if fold_is_finished(run):
@@ -143,58 +138,80 @@ def fold_is_finished(run: Run) -> bool:
     return (run.report_dir(run.resolve_epoch("best")) / "scores.json").exists()
 
 
-def pool(path: Path, experiment: Experiment) -> CrossValidation:
-    """Pool the test predictions of all folds and write the report."""
-    runs = [Run.open(path / fold.name) for fold in experiment.folds]
-    predictions = [row for run in runs for row in _test_predictions(run)]
-    labels = experiment.labels
-    true, predicted = _class_ids(predictions, "true", labels), _class_ids(predictions, "predicted", labels)
-    scores = score_predictions(true, predicted, labels)
-    intervals = bootstrap_intervals(true, predicted, labels, seed=experiment.config.train.seed)
-    speakers = scores_by_group(true, predicted, [row["speaker"] for row in predictions], labels)
-    notes = experiment.notes(*experiment.folds)
-    repeated = len(predictions) - len({row["utterance"] for row in predictions})
-    if repeated:
-        notes.append(f"test data overlaps: {repeated} of the {len(predictions)} predictions are of an utterance again")
-    title = f"{experiment.corpus.name}, {experiment.config.split.protocol}"
-    draw_confusion(scores, path / "confusion.png", title, notes)
-    write_csv(path / "predictions.csv", predictions)
-    write_text(path / "report.md", _report(experiment, runs, notes, predictions, scores, intervals, speakers))
-    write_json(
-        path / "scores.json",
-        {
-            "notes": notes,
-            "facts": experiment_facts(experiment),
-            "settings": settings_of_training(experiment.config),
-            "validation_speakers": experiment.config.split.validation_speakers,
-            "pooled": scores.to_dict(),
-            "intervals": dict(intervals),
-            "speakers": speakers.to_dict(),
-        },
-    )
-    return CrossValidation(path, notes, scores, intervals, speakers, path / "report.md")
-
-
-def cross_validation_name(config: Config) -> str:
+def cross_validation_name(config: Config, seeds: Sequence[int] = ()) -> str:
     """Return a folder name that is the same for the same settings, so that the same call goes on."""
-    return "_".join([config.corpus.name, config.features.kind, config.train.loss, config.split.protocol])
+    names = [config.corpus.name, config.features.kind, config.train.loss, config.split.protocol]
+    return "_".join([*names, "seeds"] if seeds else names)
 
 
-def _claim(path: Path, config: Config) -> None:
+def _unfinished(folder: Path, experiment: Experiment) -> list[tuple[Path, Config]]:
+    config, unfinished = experiment.config, []
+    for number, fold in enumerate(experiment.folds):
+        run_path = folder / fold.name
+        if (run_path / "run.json").exists():
+            run = Run.open(run_path)
+            same_fold(run, experiment)
+            if fold_is_finished(run):
+                _logger.info("%s is finished", run_path)
+                continue
+        unfinished.append((run_path, replace(config, split=replace(config.split, fold=number))))
+    return unfinished
+
+
+def _task(config: Config, run_path: Path, experiment: Experiment, jobs: int, scheduler: str | None) -> Task:
+    if scheduler is not None:
+        return partial(_run_fold_on_worker, with_whole_paths(config), run_path.absolute())
+    here = experiment if jobs == 1 else None  # in another process it is read from the cache
+    return partial(run_fold, config, run_path, here, wait_seconds=_ORPHAN_SECONDS)
+
+
+def _run_fold_on_worker(config: Config, path: Path) -> None:
+    if not (path.parent / _SETTINGS).exists():
+        raise RunError(
+            f"{path.parent}: expected the folder that the command made, on every machine that trains. "
+            f"Received: no such folder on {socket.gethostname()}; runs_dir has to be one that they share"
+        )
+    # For a worker that was cut off from its scheduler, and trains the fold to its end.
+    run_fold(config, path, wait_seconds=math.inf)
+
+
+def _claim(path: Path, configs: Mapping[Path, Config], seeds: Sequence[int]) -> None:
+    """Write the settings of each cross-validation into its folder, unless something else is there."""
     if (path / "run.json").exists():
         raise RunError(f"{path}: expected the folder of a cross-validation. Received: a run; choose another --run_name")
-    settings = path / "config.yaml"
-    if settings.exists():
-        try:
-            found = load_config(settings)
-        except ConfigError as error:
-            raise RunError(str(error)) from error
-        if _what_is_trained(found) != _what_is_trained(config):
-            raise RunError(
-                f"{path}: expected no folder, or one of these settings. Received: a cross-validation with other "
-                f"settings (compare {settings}); choose another --run_name"
-            )
-    write_text(settings, config_yaml(replace(config, split=replace(config.split, fold=0))))
+    of_one, of_seeds = path / _SETTINGS, sorted(path.glob(f"seed_*/{_SETTINGS}"))
+    if seeds and of_one.exists():
+        raise RunError(
+            f"{path}: expected no folder, or one of repeated seeds. Received: a cross-validation without --seeds; "
+            "choose another --run_name"
+        )
+    if of_seeds and not seeds:
+        names = ", ".join(file.parent.name for file in of_seeds)
+        raise RunError(
+            f"{path}: expected no folder, or one of a cross-validation without --seeds. Received: one of repeated "
+            f"seeds ({names}); name --seeds, or choose another --run_name"
+        )
+    for folder, config in configs.items():
+        for settings in of_seeds or [of_one]:
+            _refuse_others(path, settings, config, any_seed=folder != settings.parent)
+    for folder, config in configs.items():
+        write_text(folder / _SETTINGS, config_yaml(replace(config, split=replace(config.split, fold=0))))
+
+
+def _refuse_others(path: Path, settings: Path, config: Config, *, any_seed: bool) -> None:
+    if not settings.exists():
+        return
+    try:
+        found = load_config(settings)
+    except ConfigError as error:
+        raise RunError(str(error)) from error
+    if any_seed:
+        found = _with_seed(found, config.train.seed)
+    if _what_is_trained(found) != _what_is_trained(config):
+        raise RunError(
+            f"{path}: expected no folder, or one of these settings. Received: a cross-validation with other "
+            f"settings (compare {settings}); choose another --run_name"
+        )
 
 
 def _what_is_trained(config: Config) -> Config:
@@ -204,73 +221,5 @@ def _what_is_trained(config: Config) -> Config:
     return replace(config, corpus=corpus, split=split, runs_dir="", run_name=None, cache_dir=None)
 
 
-def _run_fold_alone(config: Config, path: Path, threads: int) -> None:
-    import tensorflow as tf
-
-    if tf.config.threading.get_intra_op_parallelism_threads() != threads:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
-    # A process trains one fold after the other, and each has its own name before its lines.
-    logging.basicConfig(level=logging.INFO, format=f"{path.name}: %(message)s", force=True)
-    run_fold(config, path)
-
-
-def _test_predictions(run: Run) -> list[dict[str, str]]:
-    path = run.report_dir(run.resolve_epoch("best")) / "predictions.csv"
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = [{"fold": run.path.name, **row} for row in csv.DictReader(stream) if row["part"] == "test"]
-        tested = [row["utterance"] for row in rows if {row["true"], row["predicted"]} <= set(run.labels)]
-    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
-        raise RunError(f"{path}: expected the predictions of a judged run. Received: {error}") from error
-    if tested != run.split["test"]["utterances"]:
-        raise RunError(
-            f"{path}: expected a prediction for each of the {len(run.split['test']['utterances'])} test utterances. "
-            f"Received: {len(tested)}, or others"
-        )
-    return rows
-
-
-def _report(
-    experiment: Experiment,
-    runs: list[Run],
-    notes: list[str],
-    predictions: list[dict[str, str]],
-    scores: Scores,
-    intervals: Intervals,
-    speakers: GroupScores,
-) -> str:
-    folds = "## Folds\n\n" + markdown_table(
-        ["fold", "tested", "validated", "chosen epoch", "validation UA", "test UA", "test WA"],
-        [_fold_row(run, predictions, experiment.labels) for run in runs],
-        "lllrrrr",
-    )
-    return report(
-        f"Light-SERNet on {experiment.corpus.name}: cross-validation",
-        notes=notes,
-        facts={
-            **experiment_facts(experiment),
-            "folds": len(runs),
-            "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
-        },
-        sections=[
-            scores_section("All test data, pooled", scores, intervals, picture="confusion.png"),
-            HOW_TO_READ,
-            groups_section("By test speaker", speakers),
-            folds,
-        ],
-        skipped=[f"{path}: {reason}" for path, reason in experiment.left_out],
-    )
-
-
-def _fold_row(run: Run, predictions: list[dict[str, str]], labels: Sequence[str]) -> list[Any]:
-    chosen = run.resolve_epoch("best")
-    validation_ua = next(row["val_ua"] for row in run.history() if row["epoch"] == chosen)
-    mine = [row for row in predictions if row["fold"] == run.path.name]
-    scores = score_predictions(_class_ids(mine, "true", labels), _class_ids(mine, "predicted", labels), labels)
-    speakers = [", ".join(run.split[part]["speakers"]) for part in ("test", "validation")]
-    return [run.path.name, *speakers, chosen, percent(validation_ua), percent(scores.ua), percent(scores.wa)]
-
-
-def _class_ids(predictions: Sequence[dict[str, str]], column: str, labels: Sequence[str]) -> list[int]:
-    return [labels.index(row[column]) for row in predictions]
+def _with_seed(config: Config, seed: int) -> Config:
+    return replace(config, train=replace(config.train, seed=seed))

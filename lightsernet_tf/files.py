@@ -6,6 +6,7 @@ import csv
 import errno
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ except ImportError:  # Windows has none, and nothing holds a run's folder there
     fcntl = None  # type: ignore[assignment]
 
 PARTIAL_PREFIX = ".partial-"
+_LOCK_POLL_SECONDS = 0.2
 
 
 @contextmanager
@@ -52,8 +54,15 @@ def written_beside(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, wait_seconds: float = 0.0) -> Iterator[None]:
     """Hold the file ``path`` so that no other process does at the same time, and however this one ends lets go of it.
+
+    Parameters
+    ----------
+    path
+        The file; it is made if need be.
+    wait_seconds
+        How long to wait for another process to let go of it.
 
     Raises
     ------
@@ -61,8 +70,15 @@ def locked(path: Path) -> Iterator[None]:
         If another process holds it.
     """
     with path.open("w") as stream:
-        if fcntl is not None:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        until = time.monotonic() + wait_seconds
+        while fcntl is not None:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(0.2)
         yield
 
 

@@ -105,12 +105,17 @@ class Run:
     def describe(self, config: Config, split: dict[str, Any]) -> None:
         """Write the settings and the fold."""
         self._refuse_another()  # again: whoever held the folder until now may have made a run of it
-        write_text(self.path / "config.yaml", config_yaml(_with_whole_paths(config)))
+        write_text(self.path / "config.yaml", config_yaml(with_whole_paths(config)))
         write_json(self.path / "split.json", split)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, wait_seconds: float = 0.0) -> Iterator[None]:
         """Keep other processes from training in the folder.
+
+        Parameters
+        ----------
+        wait_seconds
+            How long to wait for one that does to be gone.
 
         Raises
         ------
@@ -118,7 +123,7 @@ class Run:
             If one does.
         """
         try:
-            with locked(self.path / LOCK):
+            with locked(self.path / LOCK, wait_seconds):
                 yield
         except BlockingIOError as error:
             raise RunError(f"{self.path}: expected a run that nobody trains. Received: another process does") from error
@@ -278,7 +283,7 @@ def _names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
-def _with_whole_paths(config: Config) -> Config:
+def with_whole_paths(config: Config) -> Config:
     """Return settings that mean the same from whatever folder they are read."""
 
     def whole(path: str | None) -> str | None:

@@ -3,6 +3,8 @@
 import csv
 import json
 import logging
+import os
+import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,18 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from sklearn import metrics
+from cluster import eventually, started
 
 from lightsernet_tf import cross_validation
 from lightsernet_tf.callbacks import Progress
 from lightsernet_tf.config import Config, SplitConfig
 from lightsernet_tf.config_parser import config_yaml
-from lightsernet_tf.cross_validation import CrossValidation, cross_validate, pool, run_fold
+from lightsernet_tf.cross_validation import _run_fold_on_worker, cross_validate, run_fold
 from lightsernet_tf.errors import ConfigError, RunError
-from lightsernet_tf.evaluation import evaluate_run
 from lightsernet_tf.experiment import prepare
+from lightsernet_tf.pooled_report import CrossValidation
 from lightsernet_tf.run_folder import Run
-from lightsernet_tf.splits import OPTIMISTIC_NOTE
 
 FOLDS = ("speaker_ben b", "speaker_Änne", "speaker_声")
 
@@ -62,25 +63,6 @@ def test_every_speaker_is_tested_once_and_the_pool_is_the_sum_of_the_folds(done)
     rows = read_csv(done.path / "predictions.csv")
     assert len({row["utterance"] for row in rows}) == 36
     assert {(row["fold"], row["speaker"]) for row in rows} == {(fold, fold.removeprefix("speaker_")) for fold in FOLDS}
-
-
-def test_the_pooled_figures_are_those_of_scikit_learn(done):
-    rows = read_csv(done.path / "predictions.csv")
-    true, predicted = [row["true"] for row in rows], [row["predicted"] for row in rows]
-    scores = json.loads((done.path / "scores.json").read_text(encoding="utf-8"))
-    assert scores["pooled"]["wa"] == pytest.approx(metrics.accuracy_score(true, predicted))
-    assert scores["pooled"]["ua"] == pytest.approx(metrics.balanced_accuracy_score(true, predicted))
-    f1 = metrics.f1_score(true, predicted, average="macro", zero_division=0)
-    assert scores["pooled"]["macro_f1"] == pytest.approx(f1)
-    by_speaker = []
-    for fold in FOLDS:
-        mine = [(row["true"], row["predicted"]) for row in rows if row["fold"] == fold]
-        by_speaker.append(metrics.balanced_accuracy_score(*zip(*mine, strict=True)))
-    spread = scores["speakers"]["spread"]["ua"]
-    assert spread["mean"] == pytest.approx(np.mean(by_speaker))
-    assert spread["std"] == pytest.approx(np.std(by_speaker, ddof=1))
-    for name, (low, high) in scores["intervals"].items():
-        assert low <= scores["pooled"][name] <= high
 
 
 def test_the_report_shows_folds_speakers_and_picture(done):
@@ -178,25 +160,6 @@ def test_a_changed_corpus_is_not_mixed_with_finished_folds(copied, tiny_corpus, 
     assert not (tmp_path / "copy" / FOLDS[2]).exists()
 
 
-@pytest.mark.parametrize("damage", ["gone", "other label", "a line less", "no column", "no text"])
-def test_damaged_predictions_are_named(copied, damage):
-    run = Run.open(Path(copied.runs_dir) / "copy" / FOLDS[1])
-    path = run.report_dir(run.resolve_epoch("best")) / "predictions.csv"
-    text = path.read_text(encoding="utf-8")
-    spoilt = {
-        "other label": text.replace("calm", "tame"),
-        "a line less": "\n".join(text.splitlines()[:-1]) + "\n",
-        "no column": text.replace("part,", "side,", 1),
-    }
-    path.unlink()
-    if damage == "no text":
-        path.write_bytes(b"\xff\xfe\x00part")
-    elif damage != "gone":
-        path.write_text(spoilt[damage], encoding="utf-8")
-    with pytest.raises(RunError, match=r"predictions\.csv: expected"):
-        pool(run.path.parent, prepare(copied))
-
-
 def test_side_by_side_is_as_good_as_one_by_one(done, config, tmp_path):
     beside = cross_validate(replace(config, runs_dir=str(tmp_path / "zwei zugleich"), run_name="x y"), jobs=2)
     ours, theirs = read_csv(beside.path / "predictions.csv"), read_csv(done.path / "predictions.csv")
@@ -218,40 +181,71 @@ def test_an_error_in_a_process_beside_keeps_its_words(config, tmp_path):
         cross_validate(bad, jobs=2)
 
 
-def test_the_published_protocol_is_called_optimistic_everywhere(config, tmp_path, monkeypatch):
-    published = replace(
-        config,
-        runs_dir=str(tmp_path),
-        split=SplitConfig(protocol="published", folds=2, test_fraction=0.4),
-        train=replace(config.train, epochs=1),
-    )
-    drawn = []
-    draw = cross_validation.draw_confusion
-
-    def recording(scores, path, title, notes):
-        drawn.append(notes)
-        draw(scores, path, title, notes)
-
-    monkeypatch.setattr(cross_validation, "draw_confusion", recording)
-    done = cross_validate(published)
-    assert done.notes[0] == OPTIMISTIC_NOTE
-    assert done.notes[1].startswith("speaker-dependent: 3 of the 3 test speakers")
-    rows = read_csv(done.path / "predictions.csv")
-    repeated = len(rows) - len({row["utterance"] for row in rows})
-    assert repeated > 0
-    assert done.notes[2].startswith(f"test data overlaps: {repeated} of the {len(rows)} predictions")
-    assert drawn == [done.notes]
-    assert json.loads((done.path / "scores.json").read_text(encoding="utf-8"))["notes"] == done.notes
-    text = done.report_path.read_text(encoding="utf-8")
-    for note in done.notes:
-        assert f"> **{note}**" in text
-        assert f"  {note}" in done.summary().splitlines()
-    assert evaluate_run(Run.open(done.path / "published_01")).run.notes[0] == OPTIMISTIC_NOTE
-
-
 def test_a_protocol_that_tests_nobody_stops_before_anything_is_read(config, monkeypatch):
     monkeypatch.setattr(cross_validation, "prepare", lambda config: pytest.fail("the corpus was read"))
     final = replace(config, run_name="final", split=SplitConfig(protocol="final"))
     with pytest.raises(ConfigError, match=r"split\.protocol: expected one with test data .* protocol='final'"):
         cross_validate(final)
     assert not (Path(config.runs_dir) / "final").exists()
+
+
+def test_a_fold_that_another_process_trains_is_waited_for(done, copied):
+    path = Path(copied.runs_dir) / "copy" / FOLDS[1]
+    with started(
+        Path(copied.runs_dir) / "log",
+        "-c",
+        "import pathlib, sys, time\n"
+        "from lightsernet_tf.run_folder import Run\n"
+        "with Run(pathlib.Path(sys.argv[1])).held():\n"
+        "    print('held', flush=True)\n"
+        "    time.sleep(1)\n"
+        "    print('let go', flush=True)\n",
+        str(path),
+    ) as other:
+        eventually(lambda: "held" in other.said())
+        with pytest.raises(RunError, match="expected a run that nobody trains"):
+            run_fold(copied, path)
+        run_fold(copied, path, wait_seconds=60)
+        assert "let go" in other.said()
+
+
+def test_a_worker_without_the_shared_folder_trains_nothing(config, tmp_path):
+    message = rf"{tmp_path / 'x'}: expected the folder that the command made.*Received: no such folder on .*runs_dir"
+    with pytest.raises(RunError, match=message):
+        _run_fold_on_worker(config, tmp_path / "x" / FOLDS[0])
+    assert not (tmp_path / "x").exists()
+
+
+def test_what_goes_to_a_cluster_means_the_same_in_other_folders(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(Path(config.corpus.data_dir).parent)
+    relative = replace(
+        config,
+        corpus=replace(config.corpus, data_dir=Path(config.corpus.data_dir).name),
+        runs_dir=os.path.relpath(tmp_path),
+        cache_dir=os.path.relpath(config.cache_dir),
+    )
+    sent = {}
+    monkeypatch.setattr(cross_validation, "check_spreading", lambda jobs, threads, scheduler: None)
+
+    def run_here(tasks, folder, *, jobs, threads, scheduler):
+        assert (jobs, threads, scheduler) == (1, 3, "tcp://somewhere:1")
+        sent.update(tasks)
+        raise RunError("enough")
+
+    monkeypatch.setattr(cross_validation, "run_trainings", run_here)
+    with pytest.raises(RunError, match="enough"):
+        cross_validate(relative, scheduler="tcp://somewhere:1", threads=3)
+    assert list(sent) == list(FOLDS)
+    for number, (fold, task) in enumerate(sent.items()):
+        assert len(pickle.dumps(task)) < 10_000  # and not the experiment
+        sent_config, run_path = task.args
+        assert run_path == tmp_path / config.run_name / fold
+        assert Path(sent_config.corpus.data_dir) == Path(config.corpus.data_dir)
+        assert os.path.normpath(sent_config.cache_dir) == os.path.normpath(config.cache_dir)
+        assert sent_config.split.fold == number
+
+
+def test_threads_in_this_process_come_too_late_here(config):
+    with pytest.raises(RunError, match=r"--threads: .* to give it 17"):
+        cross_validate(replace(config, run_name="threads"), threads=17)
+    assert not (Path(config.runs_dir) / "threads").exists()
