@@ -17,11 +17,6 @@ import yaml
 from lightsernet_tf.config import Config, demo_config
 from lightsernet_tf.errors import ConfigError
 
-_SECTIONS = {
-    field.name: field.default_factory
-    for field in dataclasses.fields(Config)
-    if dataclasses.is_dataclass(field.default_factory)
-}
 _PLAIN_NAMES = {
     "str": "text",
     "int": "a whole number",
@@ -39,8 +34,10 @@ class _HelpFormatter(jsonargparse.DefaultHelpFormatter, argparse.RawDescriptionH
     """Leave the examples at the end as they are written."""
 
 
-def config_parser(command: str, description: str, epilog: str = "") -> jsonargparse.ArgumentParser:
-    """Return a parser with ``--config FILE`` and an option for every key of ``Config``."""
+def config_parser(
+    command: str, description: str, epilog: str = "", kind: type[Config] = Config
+) -> jsonargparse.ArgumentParser:
+    """Return a parser with ``--config FILE`` and an option for every key of ``Config``, or of a kind of it."""
     parser = jsonargparse.ArgumentParser(
         prog=f"python -m lightsernet_tf.{command}",
         description=description,
@@ -50,12 +47,12 @@ def config_parser(command: str, description: str, epilog: str = "") -> jsonargpa
         formatter_class=_HelpFormatter,
     )
     parser.add_argument("--config", type=str, metavar="FILE", help="YAML file of settings; options override it")
-    parser.add_class_arguments(Config, None)
+    parser.add_class_arguments(kind, None)
     return parser
 
 
 def parse_config(
-    parser: jsonargparse.ArgumentParser, arguments: Sequence[str]
+    parser: jsonargparse.ArgumentParser, arguments: Sequence[str], kind: type[Config] = Config
 ) -> tuple[Config, jsonargparse.Namespace]:
     """Parse a command line.
 
@@ -79,13 +76,13 @@ def parse_config(
     namespace = _parsed(parser, arguments, _checked(parser, demo_config().to_dict()))
     if namespace.config is not None:
         file = Path(namespace.config)
-        namespace = _parsed(parser, arguments, _checked(parser, read_settings(file), f"{file}: "))
+        namespace = _parsed(parser, arguments, _checked(parser, read_settings(file, kind), f"{file}: "))
     elif namespace.corpus.name != "demo":
-        namespace = _parsed(parser, arguments, _checked(parser, Config().to_dict()))
-    return _instantiate(parser, namespace), namespace
+        namespace = _parsed(parser, arguments, _checked(parser, kind().to_dict()))
+    return _instantiate(parser, namespace, kind), namespace
 
 
-def load_config(path: str | Path) -> Config:
+def load_config(path: str | Path, kind: type[Config] = Config) -> Config:
     """Read a YAML file of settings.
 
     Raises
@@ -93,12 +90,51 @@ def load_config(path: str | Path) -> Config:
     ConfigError
         If the file is not there or not YAML, a key does not exist, or a value does not fit.
     """
-    path, parser = Path(path), _file_parser()
-    namespace = _checked(parser, read_settings(path), f"{path}: ")
+    path, parser = Path(path), _file_parser(kind)
+    namespace = _checked(parser, read_settings(path, kind), f"{path}: ")
     try:
-        return _instantiate(parser, namespace)
+        return _instantiate(parser, namespace, kind)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def with_values(config: Config, values: Mapping[str, Any]) -> Config:
+    """Return settings with some keys set, e.g. ``{"train.gamma": 1.0}``, checked as those of a file are.
+
+    Raises
+    ------
+    ConfigError
+        If a value does not fit, alone or beside the other settings.
+    """
+    settings = config.to_dict()
+    types = key_types(type(config))
+    for key, value in values.items():
+        if value is None and not types[key].endswith("| None"):
+            raise ConfigError(f"{key}: expected a value. Received: nothing")
+        section, _, name = key.rpartition(".")
+        (settings[section] if section else settings)[name] = value
+    return config_from(settings, type(config))
+
+
+def config_from(settings: dict[str, Any], kind: type[Config] = Config) -> Config:
+    """Return the settings that ``Config.to_dict`` gave.
+
+    Raises
+    ------
+    ConfigError
+        If a value does not fit.
+    """
+    parser = _file_parser(kind)
+    return _instantiate(parser, _checked(parser, settings), kind)
+
+
+def key_types(kind: type[Config]) -> dict[str, str]:
+    """Return the type of every key, such as "float | None" of ``features.max_frequency_hz``."""
+    sections = _sections(kind)
+    types = {field.name: str(field.type) for field in dataclasses.fields(kind) if field.name not in sections}
+    for name, section in sections.items():
+        types |= {f"{name}.{field.name}": str(field.type) for field in dataclasses.fields(section)}
+    return types
 
 
 def config_yaml(config: Config) -> str:
@@ -106,7 +142,7 @@ def config_yaml(config: Config) -> str:
     return yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True)
 
 
-def read_settings(path: Path, _built_on_it: tuple[Path, ...] = ()) -> dict[str, Any]:
+def read_settings(path: Path, kind: type[Config] = Config, _built_on_it: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Read a YAML file, on top of the file that it names under ``extends``.
 
     A section is merged key by key; a value, also one that is a mapping, replaces what it builds on.
@@ -118,8 +154,9 @@ def read_settings(path: Path, _built_on_it: tuple[Path, ...] = ()) -> dict[str, 
     """
     settings = _read_yaml(path)
     base_name = settings.pop("extends", None)
-    settings = {key: {} if key in _SECTIONS and value is None else value for key, value in settings.items()}
-    _check_keys(settings, path)
+    sections = _sections(kind)
+    settings = {key: {} if key in sections and value is None else value for key, value in settings.items()}
+    _check_keys(settings, path, kind)
     if base_name is None:
         return settings
     if not isinstance(base_name, str):
@@ -128,9 +165,9 @@ def read_settings(path: Path, _built_on_it: tuple[Path, ...] = ()) -> dict[str, 
     base_path = path.parent / base_name
     if base_path.resolve() in chain:
         raise ConfigError(f"{path}: extends: expected a file that does not build on this one. Received: {base_name}")
-    base = read_settings(base_path, chain)
+    base = read_settings(base_path, kind, chain)
     for key, value in settings.items():
-        base[key] = {**base.get(key, {}), **value} if key in _SECTIONS else value
+        base[key] = {**base.get(key, {}), **value} if key in sections else value
     return base
 
 
@@ -148,14 +185,20 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return settings
 
 
-def _check_keys(settings: Mapping[Any, Any], path: Path) -> None:
+def _sections(kind: type[Config]) -> dict[str, Any]:
+    found = {field.name: field.default_factory for field in dataclasses.fields(kind)}
+    return {name: section for name, section in found.items() if dataclasses.is_dataclass(section)}
+
+
+def _check_keys(settings: Mapping[Any, Any], path: Path, kind: type[Config]) -> None:
+    sections = _sections(kind)
     for key, value in settings.items():
-        _check_key(key, value, Config, path, "")
-        if key in _SECTIONS:
+        _check_key(key, value, kind, path, "")
+        if key in sections:
             if not isinstance(value, dict):
                 raise ConfigError(f"{path}: {key}: expected keys and values. Received: {key}={value!r}")
             for inner_key, inner in value.items():
-                _check_key(inner_key, inner, _SECTIONS[key], path, f"{key}.")
+                _check_key(inner_key, inner, sections[key], path, f"{key}.")
 
 
 def _check_key(key: Any, value: Any, section: Any, path: Path, prefix: str) -> None:
@@ -163,14 +206,21 @@ def _check_key(key: Any, value: Any, section: Any, path: Path, prefix: str) -> N
     if key not in types:
         near = difflib.get_close_matches(str(key), list(types), n=1)
         hint = f"Did you mean {prefix}{near[0]}?" if near else f"Expected one of {', '.join(sorted(types))}"
+        if (prefix, key) == ("", "search"):
+            hint = "A file with it is one for tune"
         raise ConfigError(f"{path}: {prefix}{key}: no such key. {hint}")
     if value is None and not types[key].endswith("| None"):
         raise ConfigError(f"{path}: {prefix}{key}: expected a value. Received: nothing")
 
 
 @functools.cache
-def _file_parser() -> jsonargparse.ArgumentParser:
-    return config_parser("train", "")  # takes longer to build than to use, and a folder may hold hundreds of runs
+def _parser_of(kind: type[Config]) -> jsonargparse.ArgumentParser:
+    return config_parser("train", "", kind=kind)
+
+
+def _file_parser(kind: type[Config]) -> jsonargparse.ArgumentParser:
+    # It takes longer to build than to use, and a folder may hold hundreds of runs.
+    return _parser_of(kind)  # type: ignore[arg-type]  # mypy takes the hash of a Config for that of the class
 
 
 def _checked(parser: jsonargparse.ArgumentParser, settings: dict[str, Any], source: str = "") -> jsonargparse.Namespace:
@@ -196,10 +246,10 @@ def _similar_option(parser: jsonargparse.ArgumentParser, error: argparse.Argumen
     return f". Did you mean {near[0]}?" if near else ""
 
 
-def _instantiate(parser: jsonargparse.ArgumentParser, namespace: jsonargparse.Namespace) -> Config:
-    names = [field.name for field in dataclasses.fields(Config)]
+def _instantiate(parser: jsonargparse.ArgumentParser, namespace: jsonargparse.Namespace, kind: type[Config]) -> Config:
+    names = [field.name for field in dataclasses.fields(kind)]
     instances = parser.instantiate(namespace)
-    return Config(**{name: instances[name] for name in names})
+    return kind(**{name: instances[name] for name in names})
 
 
 def readable(error: argparse.ArgumentError) -> str:

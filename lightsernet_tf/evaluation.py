@@ -95,6 +95,21 @@ def evaluate_run(run: Run, epoch: str = "best", experiment: Experiment | None = 
     return Evaluation(run, number, parts, path, told)
 
 
+def judge_validation(run: Run, experiment: Experiment) -> tuple[int, Judgement]:
+    """Judge the chosen epoch of a run on its validation data alone, and write nothing; return the epoch as well.
+
+    Raises
+    ------
+    RunError
+        As `evaluate_run`.
+    """
+    experiment = experiment.under(run.config)
+    fold, epoch = same_fold(run, experiment), run.resolve_epoch("best")
+    network = build_network(experiment)
+    load_weights(network, run.weights_path(epoch))
+    return epoch, judge(hear_features(keras_predictor(network), experiment.store), experiment, fold.validation)
+
+
 def sweep_epochs(run: Run, experiment: Experiment, fold: Fold) -> list[HistoryRow]:
     """Judge every kept epoch on validation data; one row each, with the limits of UA's 95 % interval."""
     network = build_network(experiment)

@@ -63,7 +63,7 @@ def draw_confusion(scores: Scores, path: Path, title: str, notes: Sequence[str] 
     axes.set_ylabel("true class (utterances)")
     figures = f"WA {100 * scores.wa:.1f} %   UA {100 * scores.ua:.1f} %   {scores.utterances} utterances"
     axes.set_title(f"{drawable(title, font)}\n{figures}", font=font, parse_math=False, fontsize=11)
-    _save(picture, path, notes)
+    save_picture(picture, path, notes)
 
 
 def draw_curves(
@@ -98,8 +98,8 @@ def draw_curves(
         _over_epochs(axes, history)
     _loss_axis(loss_axes, "loss", history, ("loss", "val_loss"))
     _percent_axis(ua_axes, "UA (%)")
-    _legend(picture, ua_axes)
-    _save(picture, path, notes)
+    legend_above(picture, ua_axes)
+    save_picture(picture, path, notes)
 
 
 def draw_sweep(
@@ -137,8 +137,31 @@ def draw_sweep(
     share_axes.set_xlabel("")
     _loss_axis(loss_axes, "loss", rows, ("val_loss",))
     _percent_axis(share_axes, "WA and UA (%)")
-    _legend(picture, share_axes, title=validation_name)
-    _save(picture, path, notes)
+    legend_above(picture, share_axes, title=validation_name)
+    save_picture(picture, path, notes)
+
+
+def tidy(axes: Axes) -> None:
+    """Leave of the frame what is read: two sides and lines across."""
+    axes.grid(axis="y", color="#e3e6e9", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def legend_above(picture: Figure, axes: Axes, title: str | None = None) -> None:
+    """Name the lines of the axes in one row above the picture."""
+    lines, names = axes.get_legend_handles_labels()
+    picture.legend(lines, names, loc="outside upper center", frameon=False, ncols=len(names), title=title)
+
+
+def save_picture(picture: Figure, path: Path, notes: Sequence[str]) -> None:
+    """Write the picture as PNG, whole or not at all, with the notes below it."""
+    width = int(13 * picture.get_figwidth())  # characters of this size on a line
+    text = "\n".join(textwrap.fill(note, width) for note in notes)
+    if text:
+        picture.supxlabel(text, x=0.01, ha="left", fontsize=8, color=CHOSEN, parse_math=False)
+    with written_beside(path) as beside:
+        picture.savefig(beside, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight", pad_inches=0.12)
 
 
 def _draw_cell(axes: Axes, row: int, column: int, count: int, share: float) -> None:
@@ -184,9 +207,7 @@ def _over_epochs(axes: Axes, rows: Rows) -> None:
     axes.set_xlim(first - margin, last + margin)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
-    axes.grid(axis="y", color="#e3e6e9", linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    tidy(axes)
 
 
 def _loss_axis(axes: Axes, name: str, rows: Rows, keys: Sequence[str]) -> None:
@@ -200,17 +221,3 @@ def _loss_axis(axes: Axes, name: str, rows: Rows, keys: Sequence[str]) -> None:
 def _percent_axis(axes: Axes, name: str) -> None:
     axes.set_ylabel(name)
     axes.set_ylim(0, 101)
-
-
-def _legend(picture: Figure, axes: Axes, title: str | None = None) -> None:
-    lines, names = axes.get_legend_handles_labels()
-    picture.legend(lines, names, loc="outside upper center", frameon=False, ncols=len(names), title=title)
-
-
-def _save(picture: Figure, path: Path, notes: Sequence[str]) -> None:
-    width = int(13 * picture.get_figwidth())  # characters of this size on a line
-    text = "\n".join(textwrap.fill(note, width) for note in notes)
-    if text:
-        picture.supxlabel(text, x=0.01, ha="left", fontsize=8, color=CHOSEN, parse_math=False)
-    with written_beside(path) as beside:
-        picture.savefig(beside, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight", pad_inches=0.12)

@@ -188,6 +188,12 @@ def markdown_runs(rows: Sequence[RunRow]) -> str:
     return markdown_table(header, lines, "".join("l" if heading in _TEXT else "r" for heading in header)) + "\n"
 
 
+def shortened(text: str, width: int) -> str:
+    """Return the text with its middle left out where it has more than ``width`` characters."""
+    tail = width // 2
+    return text if len(text) <= width else f"{text[: width - tail - 1]}…{text[-tail:]}"
+
+
 def _chosen(row: RunRow) -> str:
     return "–" if row.chosen_epoch is None else str(row.chosen_epoch)
 
@@ -266,7 +272,5 @@ def _fitted(widths: dict[str, int], width: int) -> dict[str, int]:
 
 
 def _aligned(cell: str, heading: str, width: int) -> str:
-    if len(cell) > width:
-        tail = width // 2
-        cell = f"{cell[: width - tail - 1]}…{cell[-tail:]}"
+    cell = shortened(cell, width)
     return cell.ljust(width) if heading in _TEXT else cell.rjust(width)

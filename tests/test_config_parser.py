@@ -3,9 +3,19 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lightsernet_tf.config import Config, CorpusConfig, SplitConfig, TrainConfig, demo_config
-from lightsernet_tf.config_parser import config_parser, config_yaml, load_config, parse_config, read_settings
+from lightsernet_tf.config import Config, CorpusConfig, FeatureConfig, SplitConfig, TrainConfig, demo_config
+from lightsernet_tf.config_parser import (
+    config_from,
+    config_parser,
+    config_yaml,
+    key_types,
+    load_config,
+    parse_config,
+    read_settings,
+    with_values,
+)
 from lightsernet_tf.errors import ConfigError
+from lightsernet_tf.search_settings import SearchConfig, SearchSettings
 
 QUOTE = "(YAML reads no, yes, on, off and numbers as something else than text: put quotes around them)"
 
@@ -143,7 +153,7 @@ def test_the_configs_of_the_project_are_valid():
     paths = sorted((Path(__file__).parents[1] / "configs").rglob("*.yaml"))
     assert paths
     for path in paths:
-        assert isinstance(load_config(path), Config)
+        assert isinstance(load_config(path, SearchSettings if path.name.startswith("tune_") else Config), Config)
 
 
 # One file on top of another
@@ -330,3 +340,82 @@ def test_config_yaml_is_in_the_order_of_the_dataclass_and_readable():
     assert text.startswith("corpus:\n  name: demo\n")
     assert "积极" in text
     assert list(yaml.safe_load(text)["corpus"]["label_map"]) == ["积极", "a"]
+
+
+# Settings changed key by key, and other kinds of them
+
+
+def test_with_values_sets_keys_and_nothing_else():
+    config = Config(corpus=CorpusConfig("emodb", "x", drop_labels=("fear",)), run_name="x")
+    changed = with_values(config, {"train.gamma": 1, "features.max_frequency_hz": 4000.0, "run_name": None})
+    assert changed == Config(
+        corpus=config.corpus, features=FeatureConfig(max_frequency_hz=4000.0), train=TrainConfig(gamma=1.0)
+    )
+    assert isinstance(changed.train.gamma, float)
+    assert config.train.gamma == 2.0
+    assert with_values(config, {}) == config
+
+
+def test_with_values_reads_numbers_lists_and_maps_as_a_file_does():
+    values = {"train.learning_rate": "1e-5", "corpus.labels": ["b", "a"]}
+    changed = with_values(Config(), values)
+    assert (changed.train.learning_rate, changed.corpus.labels) == (1e-5, ("b", "a"))
+    assert with_values(Config(), {"corpus.label_map": {"积极": ["b"]}}).corpus.label_map == {"积极": ["b"]}
+
+
+def test_with_values_checks_values_beside_each_other():
+    assert with_values(Config(), {"features.mel_bins": 20, "features.mfcc_coefficients": 13}).features.mel_bins == 20
+    with pytest.raises(ConfigError, match=r"^features\.mfcc_coefficients: expected 4 up to mel_bins\. Received: mfcc"):
+        with_values(Config(), {"features.mel_bins": 20})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"train.epochs": "many"}, "train.epochs: expected a whole number. Received: many"),
+        ({"train.epochs": None}, "train.epochs: expected a value. Received: nothing"),
+        ({"runs_dir": None}, "runs_dir: expected a value. Received: nothing"),
+        ({"train.epochs": 0}, "train.epochs: expected at least 1. Received: epochs=0"),
+    ],
+)
+def test_with_values_names_the_key_of_what_does_not_fit(values, message):
+    with pytest.raises(ConfigError) as caught:
+        with_values(Config(), values)
+    assert str(caught.value) == message
+
+
+def test_with_values_keeps_the_kind():
+    settings = SearchSettings(search=SearchConfig({"train.loss": ["focal"]}))
+    changed = with_values(settings, {"search.trials": 7, "train.epochs": 3})
+    assert changed == SearchSettings(
+        train=TrainConfig(epochs=3), search=SearchConfig({"train.loss": ["focal"]}, trials=7)
+    )
+
+
+@pytest.mark.parametrize("config", [demo_config(), SearchSettings(search=SearchConfig({"train.keep": ["1", None]}))])
+def test_what_to_dict_gives_reads_back_the_same(config):
+    found = config_from(config.to_dict(), type(config))
+    assert type(found) is type(config)
+    assert found == config
+
+
+def test_key_types_are_those_of_every_key():
+    types = key_types(Config)
+    assert types["features.max_frequency_hz"] == "float | None"
+    assert types["train.epochs"] == "int"
+    assert types["runs_dir"] == "str"
+    settings = Config().to_dict()
+    inner = {f"{section}.{key}" for section, keys in settings.items() if isinstance(keys, dict) for key in keys}
+    assert set(types) == inner | {key for key, value in settings.items() if not isinstance(value, dict)}
+    assert set(key_types(SearchSettings)) - set(types) == {f"search.{key}" for key in vars(SearchConfig())}
+
+
+def test_a_file_for_a_search_is_refused_elsewhere_with_a_word_on_where_it_goes(write):
+    path = write("search: {trials: 3}")
+    for read in (load_config, lambda path: parse("--config", str(path))):
+        with pytest.raises(ConfigError) as caught:
+            read(path)
+        assert str(caught.value) == f"{path}: search: no such key. A file with it is one for tune"
+    write("extends: x.yaml", "top.yaml")
+    with pytest.raises(ConfigError, match=r"x\.yaml: search: no such key\. A file with it is one for tune$"):
+        load_config(path.parent / "top.yaml")

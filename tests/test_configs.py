@@ -10,6 +10,8 @@ from lightsernet_tf.config import Config, FeatureConfig, ModelConfig, demo_confi
 from lightsernet_tf.config_parser import load_config
 from lightsernet_tf.corpora import READERS
 from lightsernet_tf.experiment import prepare
+from lightsernet_tf.search_folder import Search
+from lightsernet_tf.search_settings import SearchSettings
 from lightsernet_tf.splits import OPTIMISTIC_NOTE
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -30,7 +32,7 @@ CHANGES = {
 
 
 def loaded(name: str) -> Config:
-    return load_config(CONFIGS / name)
+    return load_config(CONFIGS / name, SearchSettings if name.startswith("tune_") else Config)
 
 
 def flat(config: Config) -> dict:
@@ -124,3 +126,23 @@ def test_no_experiment_of_three_classes_is_missing_or_unknown():
         *(kind + change for kind in ("mfcc", "spectrogram") for change in ("", *(f"_{c}" for c in CHANGES))),
     }
     assert {Path(name).stem for name in FILES if name.startswith("three_class/")} == names
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("tune_")])
+def test_every_search_has_a_space_that_can_be_searched(name, tmp_path):
+    settings = replace(loaded(name), runs_dir=str(tmp_path))
+    assert [parameter.key for parameter in Search.begin(settings).space().parameters]
+
+
+def test_the_search_of_three_classes_is_the_grid_of_their_experiments():
+    space = Search(Path(), loaded("tune_three_class.yaml")).space()
+    assert {parameter.key: parameter.values for parameter in space.parameters} == {
+        "features.kind": ("mfcc", "spectrogram"),
+        "features.max_frequency_hz": (None, 4000.0),
+        "train.balance": ("none", "class_weight"),
+        "train.loss": ("cross_entropy", "focal"),
+        "train.learning_rate": (1e-3, 1e-4, 1e-5, 1e-6),
+    }
+    assert loaded("tune_three_class.yaml").search.strategy == "grid"
+    labels = loaded("tune_three_class.yaml").corpus.label_map
+    assert labels == loaded("three_class/base.yaml").corpus.label_map

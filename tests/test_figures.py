@@ -20,8 +20,10 @@ EMODB = ("anger", "boredom", "disgust", "fear", "happiness", "neutral", "sadness
 def drawn(monkeypatch):
     """The pictures that are saved, as matplotlib's objects."""
     pictures = []
-    save = figures._save
-    monkeypatch.setattr(figures, "_save", lambda picture, *more: (pictures.append(picture), save(picture, *more)))
+    save = figures.save_picture
+    monkeypatch.setattr(
+        figures, "save_picture", lambda picture, *more: (pictures.append(picture), save(picture, *more))
+    )
     return pictures
 
 

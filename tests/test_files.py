@@ -4,11 +4,13 @@ import json
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from lightsernet_tf.files import PARTIAL_PREFIX, write_bytes, write_csv, write_json, write_text, written_beside
+from lightsernet_tf.files import PARTIAL_PREFIX, locked, write_bytes, write_csv, write_json, write_text, written_beside
 
 
 def test_text_lands_whole_in_a_new_folder_with_a_name_of_any_script(tmp_path):
@@ -89,3 +91,26 @@ def test_a_process_killed_while_it_writes_leaves_the_old_file(tmp_path):
     assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == -signal.SIGKILL
     assert path.read_text() == "old"
     assert all(left == path or left.name.startswith(PARTIAL_PREFIX) for left in tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is locked there")
+def test_a_lock_is_waited_for_as_long_as_wanted(tmp_path):
+    held, free = threading.Event(), threading.Event()
+
+    def hold():
+        with locked(tmp_path / "lock"):
+            held.set()
+            free.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    for wait_seconds in (0.0, 0.4):
+        began = time.monotonic()
+        with pytest.raises(BlockingIOError), locked(tmp_path / "lock", wait_seconds):
+            pass
+        assert time.monotonic() - began >= wait_seconds
+    threading.Timer(0.3, free.set).start()
+    with locked(tmp_path / "lock", 60):
+        assert free.is_set()
+    holder.join()

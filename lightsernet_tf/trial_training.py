@@ -1,0 +1,193 @@
+"""Training one trial of a search: its folds, each an ordinary run in a process of its own, and what they come to.
+
+Whatever happens to a process (too little memory ends it without a word), the search that started it goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import logging
+import multiprocessing
+import shutil
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from lightsernet_tf.config import Config, ModelConfig, TrainConfig
+from lightsernet_tf.config_parser import config_from, with_values
+from lightsernet_tf.errors import ConfigError, InputError, WriteError
+from lightsernet_tf.files import PARTIAL_PREFIX
+from lightsernet_tf.parallel import set_up_process
+from lightsernet_tf.run_folder import LOCK
+from lightsernet_tf.trial_folder import FoldOutcome, Trial, read_trial, trial_path, write_trial
+
+if TYPE_CHECKING:
+    from lightsernet_tf.experiment import Experiment
+
+_LOCK_SECONDS = 600  # for a process that trained the same fold until now to be gone
+
+
+class TrialTrainer:
+    """Trains trials one after the other, as many of their folds at once as it has processes.
+
+    Parameters
+    ----------
+    search_path
+        The search's folder.
+    config
+        What all trials share.
+    folds
+        How many folds a trial trains.
+    processes, threads
+        Processes at once, and threads of each.
+    """
+
+    def __init__(self, search_path: Path, config: Config, *, folds: int, processes: int, threads: int) -> None:
+        self._search_path, self._config, self._folds = search_path, config, folds
+        self._processes, self._threads = processes, threads
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> TrialTrainer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._end_pool()
+
+    def train(self, trial: Trial) -> Trial:
+        """Train a trial, or go on with it, and return it completed or failed; nothing where that is done.
+
+        Raises
+        ------
+        WriteError
+            If the disk is at fault and not the trial.
+        """
+        found = read_trial(self._search_path, trial.name)
+        if found is not None and found.status != "running":
+            return found
+        write_trial(self._search_path, trial)
+        try:
+            config = with_values(self._config, trial.values)
+            folds = self._train_folds(config, trial)
+        except WriteError:
+            raise
+        except BrokenProcessPool:
+            self._end_pool()
+            ended = replace(trial, status="failed", reason="its process was killed, perhaps for want of memory")
+        except InputError as error:
+            ended = replace(trial, status="failed", reason=str(error))
+        else:
+            ended = replace(trial, status="completed", folds=folds)
+        write_trial(self._search_path, ended)
+        return ended
+
+    def check_data(self) -> None:
+        """Read the corpus, and compute the features that the trials share, before the first of them.
+
+        Raises
+        ------
+        InputError
+            If that cannot work, or there are fewer folds than asked for.
+        """
+        self._running_pool().submit(_check_folds, self._config, self._folds).result()
+
+    def _train_folds(self, config: Config, trial: Trial) -> tuple[FoldOutcome, ...]:
+        configs = [replace(config, split=replace(config.split, fold=fold)) for fold in range(self._folds)]
+        futures = [self._running_pool().submit(train_fold, self._search_path, trial, one) for one in configs]
+        try:
+            return tuple(future.result() for future in futures)
+        finally:
+            _wait_for_the_others(futures)
+
+    def _running_pool(self) -> ProcessPoolExecutor:
+        # The process that searches never starts TensorFlow's devices: it would keep a GPU's memory from those that do.
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self._processes,
+                multiprocessing.get_context("spawn"),  # a fork would inherit a TensorFlow that does not stand it
+                set_up_process,
+                (self._threads,),
+            )
+        return self._pool
+
+    def _end_pool(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+
+def _wait_for_the_others(futures: list[Future[FoldOutcome]]) -> None:
+    """Leave no fold of a failed trial behind that trains while the next trial begins."""
+    for future in futures:
+        if not future.cancel():
+            with contextlib.suppress(Exception):  # the first one was raised
+                future.result()
+
+
+def _check_folds(config: Config, folds: int) -> None:
+    experiment = _prepared(config)
+    if len(experiment.folds) < folds:
+        raise ConfigError(
+            f"search.folds: expected at most the {len(experiment.folds)} of {config.split.protocol}. Received: {folds}"
+        )
+
+
+def train_fold(search_path: Path, trial: Trial, config: Config) -> FoldOutcome:
+    """Train one fold of a trial as ``train`` does, and judge its chosen epoch on the validation data alone."""
+    import keras
+
+    from lightsernet_tf.evaluation import judge_validation
+    from lightsernet_tf.splits import choose_fold
+    from lightsernet_tf.training import train_or_resume
+
+    keras.utils.clear_session()  # else a process that trains many networks keeps them all
+    experiment = _prepared(config)
+    fold = choose_fold(experiment.folds, config.split)
+    _name_lines(f"trial {trial.name}, {fold.name}")
+    path = trial_path(search_path, trial.name) / fold.name
+    if trial.continues is not None and not path.exists():
+        _copy_run(trial_path(search_path, trial.continues) / fold.name, path)
+    run = train_or_resume(config, experiment, path, until_epoch=trial.epochs, wait_seconds=_LOCK_SECONDS)
+    epoch, judged = judge_validation(run, experiment)
+    low, high = judged.intervals["ua"]
+    return FoldOutcome(
+        fold.name,
+        epoch,
+        judged.scores.utterances,
+        judged.scores.ua,
+        judged.scores.wa,
+        judged.scores.macro_f1,
+        low,
+        high,
+    )
+
+
+def _name_lines(name: str) -> None:
+    escaped = name.replace("%", "%%")
+    logging.basicConfig(level=logging.INFO, format=f"{escaped}: %(message)s", force=True)
+
+
+def _copy_run(source: Path, path: Path) -> None:
+    beside = path.with_name(f"{PARTIAL_PREFIX}{path.name}")
+    shutil.rmtree(beside, ignore_errors=True)  # what a kill left
+    shutil.copytree(source, beside, ignore=shutil.ignore_patterns(LOCK, "reports"))
+    beside.rename(path)
+
+
+def _prepared(config: Config) -> Experiment:
+    data = replace(config, model=ModelConfig(), train=TrainConfig(), split=replace(config.split, fold=0), run_name=None)
+    return _prepared_data(json.dumps(data.to_dict())).under(config)
+
+
+@functools.lru_cache(maxsize=4)
+def _prepared_data(settings: str) -> Experiment:
+    """Return what trials on the same data share; a process trains many."""
+    from lightsernet_tf.experiment import prepare
+
+    return prepare(config_from(json.loads(settings)))
