@@ -20,7 +20,7 @@ from lightsernet_tf.parallel import Task, check_spreading, run_trainings, set_th
 from lightsernet_tf.pooled_report import CrossValidation, pool
 from lightsernet_tf.repeated_seeds import RepeatedSeeds, compare_seeds
 from lightsernet_tf.run_folder import Run, with_whole_paths
-from lightsernet_tf.training import resume, same_fold, train
+from lightsernet_tf.training import same_fold, train_or_resume
 
 _SETTINGS = "config.yaml"
 _ORPHAN_SECONDS = 5.0  # to wait for a process whose command was killed, which ends within one
@@ -76,6 +76,10 @@ def cross_validate(
             f"--seeds: expected numbers from 0 up to below 2**31, each once. Received: {', '.join(map(str, seeds))}"
         )
     check_spreading(jobs, threads, scheduler)
+    if jobs > 1 and config.train.strategy == "mirrored":
+        raise ConfigError(
+            f"--jobs: expected 1 with train.strategy mirrored, where each training takes all devices. Received: {jobs}"
+        )
     if jobs == 1 and scheduler is None and threads is not None:
         set_threads(threads)  # TensorFlow starts where features are computed
     experiment = prepare(config)
@@ -119,15 +123,12 @@ def run_fold(config: Config, path: Path, experiment: Experiment | None = None, *
     if path.is_dir():
         with Run(path).held(wait_seconds):
             pass  # whoever trained here until now may have made a run of the folder, or finished it
-    if (path / "run.json").exists():
-        run = Run.open(path)
-        if fold_is_finished(run):
-            _logger.info("%s is finished", path)
-            return
-        run = resume(path, experiment)
-    else:
-        _logger.info("training %s", path)
-        run = train(config, experiment, path)
+    if (path / "run.json").exists() and fold_is_finished(Run.open(path)):
+        _logger.info("%s is finished", path)
+        return
+    _logger.info("training %s", path)
+    experiment = experiment or prepare(config)
+    run = train_or_resume(config, experiment, path)
     evaluate_run(run, "best", experiment)
 
 

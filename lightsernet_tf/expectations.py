@@ -23,7 +23,8 @@ def settings_of_training(config: Config) -> dict[str, Any]:
     """Return what makes two trainings the same but for who is trained on, as plain data."""
     settings = config.to_dict()
     found = {section: settings[section] for section in _SECTIONS}
-    found["train"].pop("keep")
+    for key in ("keep", "strategy"):  # what stays of it, and on how many devices it is trained
+        found["train"].pop(key)
     return found
 
 

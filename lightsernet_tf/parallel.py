@@ -5,6 +5,7 @@ What this module does not do: know what is trained. A task is a callable that le
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
 import os
@@ -97,6 +98,15 @@ def set_up_process(threads: int, parent_pid: int | None = None) -> None:
     set_threads(threads)
 
 
+def _leave_gpu_memory_to_others() -> None:
+    """Take of a GPU's memory what is needed, where TensorFlow would take all."""
+    import tensorflow as tf
+
+    with contextlib.suppress(RuntimeError):  # a long-lived worker has it that way already
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+
+
 def run_trainings(
     tasks: Mapping[str, Task], folder: Path, *, jobs: int = 1, threads: int | None = None, scheduler: str | None = None
 ) -> None:
@@ -157,6 +167,7 @@ def _train(name: str, task: Task, threads_to_set: int | None) -> str:
     with _one_training:  # a worker of several threads may have joined the cluster after it was checked
         if threads_to_set is not None:
             set_threads(threads_to_set)
+            _leave_gpu_memory_to_others()
         _name_lines(name)
         task()
     return name

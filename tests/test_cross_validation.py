@@ -249,3 +249,9 @@ def test_threads_in_this_process_come_too_late_here(config):
     with pytest.raises(RunError, match=r"--threads: .* to give it 17"):
         cross_validate(replace(config, run_name="threads"), threads=17)
     assert not (Path(config.runs_dir) / "threads").exists()
+
+
+def test_trainings_that_take_all_devices_are_not_spread(config):
+    mirrored = replace(config, train=replace(config.train, strategy="mirrored"))
+    with pytest.raises(ConfigError, match=r"--jobs: expected 1 with train\.strategy mirrored, .* Received: 2"):
+        cross_validate(mirrored, jobs=2)

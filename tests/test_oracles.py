@@ -365,8 +365,10 @@ def test_a_write_that_fails_leaves_the_file_before(tmp_path, monkeypatch):
     trial = oracle.create_trial("worker")
     before = state_file(path)
     monkeypatch.setattr("lightsernet_tf.files._flush_to_disk", lambda _: (_ for _ in ()).throw(OSError(28, "full")))
-    with pytest.raises(OSError, match="full"):
-        finish(oracle, trial)
+    oracle.start_order.append("more")
+    for write in (oracle.save, lambda: oracle._save_trial(trial), lambda: finish(oracle, trial)):
+        with pytest.raises(OSError, match="full"):
+            write()
     assert state_file(path) == before
     check_files(path)
 
