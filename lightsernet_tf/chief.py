@@ -11,12 +11,16 @@ import os
 import re
 import socket
 import time
+from collections.abc import Iterator
 from concurrent import futures
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_chief import OracleServicer, exit_chief
+from keras_tuner.src.engine.oracle import LOCKS, THREADS
 
 from lightsernet_tf.errors import ConfigError, RunError
 from lightsernet_tf.oracles import LastingOracle
@@ -91,13 +95,19 @@ def check_address(address: Address, *, beyond_loopback: bool) -> None:
         )
 
 
-def join(address: Address, name: str) -> None:
-    """Let the tuners of this process be the chief's at an address, or be the chief itself under the name ``chief``."""
-    os.environ |= {
-        "KERASTUNER_TUNER_ID": name,
-        "KERASTUNER_ORACLE_IP": address.host,
-        "KERASTUNER_ORACLE_PORT": str(address.port),
-    }
+@contextmanager
+def joined(address: Address | None, name: str = "") -> Iterator[None]:
+    """Let Keras Tuner be, for a while, the chief (of that name) at an address, a worker for it, or (none) neither."""
+    wanted = {"TUNER_ID": name, "ORACLE_IP": address.host, "ORACLE_PORT": str(address.port)} if address else {}
+    names = [f"KERASTUNER_{name}" for name in ("TUNER_ID", "ORACLE_IP", "ORACLE_PORT")]
+    before = {name: os.environ.pop(name) for name in names if name in os.environ}
+    os.environ |= {f"KERASTUNER_{name}": value for name, value in wanted.items()}
+    try:
+        yield
+    finally:
+        for name in names:
+            os.environ.pop(name, None)
+        os.environ |= before
 
 
 def check_name(name: str) -> None:
@@ -147,7 +157,10 @@ def serve(oracle: LastingOracle, address: Address, lost_after_seconds: float) ->
     ConfigError
         If the address cannot be listened at.
     """
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=1), options=[("grpc.so_reuseport", 0)])
+    problems = _Problems(oracle)
+    server = grpc.server(
+        futures.ThreadPoolExecutor(max_workers=1), interceptors=[problems], options=[("grpc.so_reuseport", 0)]
+    )
     servicer = OracleServicer(oracle)
     protos.get_service_grpc().add_OracleServicer_to_server(servicer, server)
     try:
@@ -159,15 +172,47 @@ def serve(oracle: LastingOracle, address: Address, lost_after_seconds: float) ->
     server.start()
     _logger.info("chief: listening at %s; a worker: python -m lightsernet_tf.tune --worker %s ...", address, address)
     try:
-        _watch(oracle, servicer, lost_after_seconds)
+        _watch(oracle, servicer, lost_after_seconds, problems)
     finally:
         server.stop(grace=2).wait()
 
 
-def _watch(oracle: LastingOracle, servicer: OracleServicer, lost_after_seconds: float) -> None:
+class _Problems(grpc.ServerInterceptor):
+    """Keeps what went wrong with a worker's request, such as a full disk, for the chief to end with.
+
+    Keras Tuner would leave the oracle locked after an exception, and the chief waiting for that lock for ever.
+    """
+
+    def __init__(self, oracle: LastingOracle) -> None:
+        self._oracle, self._found = oracle, list[Exception]()
+
+    def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        """Return the handler of a request, watched."""
+        handler = continuation(handler_call_details)
+
+        def watched(request: Any, context: Any) -> Any:
+            try:
+                return handler.unary_unary(request, context)
+            except Exception as error:
+                self._found.append(error)
+                THREADS[self._oracle] = None
+                if LOCKS[self._oracle].locked():
+                    LOCKS[self._oracle].release()
+                raise
+
+        return grpc.unary_unary_rpc_method_handler(watched, handler.request_deserializer, handler.response_serializer)
+
+    def raise_first(self) -> None:
+        """Raise the first of them, if there is one."""
+        if self._found:
+            raise self._found[0]
+
+
+def _watch(oracle: LastingOracle, servicer: OracleServicer, lost_after_seconds: float, problems: _Problems) -> None:
     trained_by: dict[str, str] = {}  # by trial, as far as it was told
-    while not (servicer.stop_triggered and exit_chief(oracle)):
+    while not (oracle.is_done() or (servicer.stop_triggered and exit_chief(oracle))):
         time.sleep(0.5)
+        problems.raise_first()
         for worker, trial in oracle.take_back_lost(lost_after_seconds):
             _logger.warning(
                 "chief: worker %s was not heard of for %g s: trial %s goes to the next that asks",

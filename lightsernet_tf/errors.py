@@ -21,6 +21,10 @@ class RunError(InputError):
     """A run's folder or one of its files."""
 
 
+class RunExistsError(RunError):
+    """A folder in which there is a run already, where a new one was to be made."""
+
+
 class WriteError(RunError):
     """A run's file that could not be written: no fault of the run's settings."""
 

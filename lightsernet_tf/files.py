@@ -78,7 +78,7 @@ def locked(path: Path, wait_seconds: float = 0.0) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() >= until:
                     raise
-                time.sleep(0.2)
+                time.sleep(_LOCK_POLL_SECONDS)
         yield
 
 

@@ -28,7 +28,9 @@ from lightsernet_tf.space_reader import make_space
 from lightsernet_tf.splits import choose_fold
 
 _FORBIDDEN = dict.fromkeys(("runs_dir", "run_name", "train.keep"), "nothing is kept here but what the tuner keeps") | {
-    "cache_dir": "it changes nothing of a trial"
+    "split.protocol": "they have to be judged in one way, and never on test data",
+    "train.strategy": "trials are fitted on one device",
+    "cache_dir": "it changes nothing of a trial",
 }
 
 
@@ -134,4 +136,14 @@ def build_hypermodel(config: Config, space: Mapping[str, Any]) -> LightSERNetHyp
     ConfigError
         If a key does not exist or a value does not fit; the message names it.
     """
+    if config.split.protocol == "published":
+        raise ConfigError(
+            "split.protocol: expected one whose validation data is not tested. Received: protocol='published', which "
+            "chooses on the test data"
+        )
+    if config.train.strategy != "one_device":
+        raise ConfigError(
+            "train.strategy: expected one_device, for the tuner's own distribution_strategy is not used either. "
+            f"Received: strategy={config.train.strategy!r}"
+        )
     return LightSERNetHyperModel(config, make_space(space, config, _FORBIDDEN))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import sys
 import time
 import warnings
@@ -20,11 +21,14 @@ from sklearn.exceptions import ConvergenceWarning
 from tensorflow.errors import OpError
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it comes with scikit-learn
 
-from lightsernet_tf.errors import RunError
+from lightsernet_tf.errors import ConfigError, RunError
 from lightsernet_tf.files import write_text
 from lightsernet_tf.search_settings import SearchConfig, Strategy
 
 OBJECTIVE = "val_ua"
+_ALIVE_SECONDS = (
+    10.0  # a trial that was heard of so lately is trained, also where a chief that began anew gave it to nobody
+)
 
 
 class LastingOracle(keras_tuner.Oracle):
@@ -39,39 +43,54 @@ class LastingOracle(keras_tuner.Oracle):
         )
         self.verbose = 0
         self._max_collisions = 1000  # of values drawn and tried before, until a space counts as tried out
-        self._heard: dict[str, float] = {}  # by trial and by worker, when it was last heard of
+        # When each was last heard of.
+        self._trial_heard: dict[str, float] = {}
+        self._worker_heard: dict[str, float] = {}
 
     @keras_tuner.synchronized
     def create_trial(self, tuner_id: str) -> Trial:
         """Return what a worker is to do next; it is told to stop only when nobody's trial can come back."""
         began = time.monotonic()
+        alive = [name for name in self._retry_queue if self._trial_heard.get(name, -math.inf) > began - _ALIVE_SECONDS]
+        self._retry_queue[:] = [name for name in self._retry_queue if name not in alive]
         trial = super().create_trial(tuner_id)
-        if trial.status == TrialStatus.STOPPED and self.ongoing_trials:
+        self._retry_queue += alive
+        if trial.status == TrialStatus.STOPPED and (self.ongoing_trials or alive):
             trial.status = TrialStatus.IDLE
             self.tuner_ids.add(tuner_id)
         now = time.monotonic()
-        for name in list(self._heard):  # nobody was while the values were chosen
-            self._heard[name] += now - began
-        self._heard |= {tuner_id: now, trial.trial_id: now}
+        for heard in (self._trial_heard, self._worker_heard):
+            for name in heard:  # nobody was while the values were chosen
+                heard[name] += now - began
+        self._worker_heard[tuner_id] = self._trial_heard[trial.trial_id] = now
         return trial
+
+    @keras_tuner.synchronized
+    def is_done(self) -> bool:
+        """Return whether there is nothing left to give out or to wait for, as far as the number of trials tells."""
+        return bool(
+            self.max_trials
+            and len(self.end_order) >= self.max_trials
+            and not (self.ongoing_trials or self._retry_queue or self.tuner_ids)
+        )
 
     @keras_tuner.synchronized
     def end_trial(self, trial: Trial) -> None:
         """Take a trial's result, once: a worker that was thought lost may bring what another has brought since."""
         workers = [key for key, ongoing in self.ongoing_trials.items() if ongoing.trial_id == trial.trial_id]
-        self._heard |= dict.fromkeys(workers, time.monotonic())  # it will ask for another, or to be told to stop
+        # It will ask for another, or to be told to stop.
+        self._worker_heard |= dict.fromkeys(workers, time.monotonic())
+        for tuner_id in workers:  # before it is written, for else the file would have it as one that goes on
+            del self.ongoing_trials[tuner_id]
         if trial.trial_id in self.end_order:
-            for tuner_id in workers:
-                del self.ongoing_trials[tuner_id]
             return
         if trial.trial_id in self._retry_queue:
             self._retry_queue.remove(trial.trial_id)
         super().end_trial(trial)
-        self.save()  # once more: until now the file has the trial as one that goes on
 
     def get_trial(self, trial_id: str) -> Trial:
         """Return a trial; workers ask for the one they train, to be heard."""
-        self._heard[trial_id] = time.monotonic()
+        self._trial_heard[trial_id] = time.monotonic()
         return super().get_trial(trial_id)
 
     @keras_tuner.synchronized
@@ -86,11 +105,11 @@ class LastingOracle(keras_tuner.Oracle):
         silent_since = time.monotonic() - after_seconds
         lost = []
         for tuner_id, trial in list(self.ongoing_trials.items()):
-            if self._heard.setdefault(trial.trial_id, time.monotonic()) < silent_since:
+            if self._trial_heard.setdefault(trial.trial_id, time.monotonic()) < silent_since:
                 self._take_back(tuner_id, trial)
                 lost.append((tuner_id, trial.trial_id))
         for tuner_id in set(self.tuner_ids) - set(self.ongoing_trials):
-            if self._heard.setdefault(tuner_id, time.monotonic()) < silent_since:
+            if self._worker_heard.setdefault(tuner_id, time.monotonic()) < silent_since:
                 self.tuner_ids.discard(tuner_id)
         if lost:
             self.save()
@@ -121,7 +140,7 @@ class LastingOracle(keras_tuner.Oracle):
             super().reload()
             # A kill between a trial's file and the oracle's leaves a trial that nobody was given.
             self.trials: dict[str, Trial] = {trial_id: self.trials[trial_id] for trial_id in self.start_order}
-            self._retry_queue[:] = [trial_id for trial_id in self._retry_queue if trial_id not in self.end_order]
+            self._retry_queue[:] = [trial_id for trial_id in self.start_order if trial_id not in self.end_order]
             for trial_id in self._retry_queue:
                 self.trials[trial_id].status = TrialStatus.INVALID
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, OpError) as error:
@@ -159,6 +178,11 @@ class BayesianOracle(LastingOracle, keras_tuner.oracles.BayesianOptimizationOrac
 class HyperbandOracle(LastingOracle, keras_tuner.oracles.HyperbandOracle):
     """Many values for a few epochs, and the best of them for more (Li et al., JMLR 2018)."""
 
+    def num_values(self) -> int:
+        """Return how many different settings the whole search draws."""
+        brackets = range(self._get_num_brackets())
+        return self.hyperband_iterations * sum(self._get_size(bracket, round_num=0) for bracket in brackets)
+
 
 class GridOracle(LastingOracle, keras_tuner.oracles.GridSearchOracle):
     """All values of the space, in order."""
@@ -176,7 +200,12 @@ class GridOracle(LastingOracle, keras_tuner.oracles.GridSearchOracle):
         self._populate_next = list(self.start_order)
 
 
-def make_oracle(search: SearchConfig, hyperparameters: keras_tuner.HyperParameters, epochs: int) -> LastingOracle:
+def make_oracle(
+    search: SearchConfig,
+    hyperparameters: keras_tuner.HyperParameters,
+    epochs: int,
+    settings_there_are: float = math.inf,
+) -> LastingOracle:
     """Return the oracle of a search.
 
     Parameters
@@ -187,9 +216,22 @@ def make_oracle(search: SearchConfig, hyperparameters: keras_tuner.HyperParamete
         Its space.
     epochs
         Of a whole training.
+    settings_there_are
+        How many different ones the space holds.
+
+    Raises
+    ------
+    ConfigError
+        If Hyperband would run out of settings, which ends it before any trial has all epochs.
     """
     make, options = _ORACLES[search.strategy]
-    return make(hyperparameters=hyperparameters, seed=search.seed, **options(search, epochs))
+    oracle = make(hyperparameters=hyperparameters, seed=search.seed, **options(search, epochs))
+    if isinstance(oracle, HyperbandOracle) and oracle.num_values() > settings_there_are:
+        raise ConfigError(
+            f"search.strategy: expected a space of at least the {oracle.num_values()} settings that hyperband draws "
+            f"for {epochs} epochs. Received: one of {settings_there_are:g}; grid tries them all"
+        )
+    return oracle
 
 
 _ORACLES: dict[Strategy, Any] = {

@@ -96,6 +96,7 @@ def set_up_process(threads: int, parent_pid: int | None = None) -> None:
     if os.name == "posix" and not any(thread.name == _WATCH for thread in threading.enumerate()):
         threading.Thread(target=_end_with, args=(parent_pid,), name=_WATCH, daemon=True).start()
     set_threads(threads)
+    _leave_gpu_memory_to_others()
 
 
 def _leave_gpu_memory_to_others() -> None:
@@ -168,12 +169,12 @@ def _train(name: str, task: Task, threads_to_set: int | None) -> str:
         if threads_to_set is not None:
             set_threads(threads_to_set)
             _leave_gpu_memory_to_others()
-        _name_lines(name)
+        name_lines(name)
         task()
     return name
 
 
-def _name_lines(name: str) -> None:
+def name_lines(name: str) -> None:
     """Put a name before the package's lines in the log: a process trains one network after the other."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(f"{name.replace('%', '%%')}: %(message)s"))

@@ -26,7 +26,7 @@ from typing import Any
 
 from lightsernet_tf.config import Config
 from lightsernet_tf.config_parser import config_yaml, load_config
-from lightsernet_tf.errors import ConfigError, RunError
+from lightsernet_tf.errors import ConfigError, RunError, RunExistsError
 from lightsernet_tf.files import PARTIAL_PREFIX, locked, write_csv, write_json, write_text
 
 RUN_FORMAT = 1
@@ -236,7 +236,7 @@ class Run:
 
     def _refuse_another(self) -> None:
         if (self.path / "run.json").exists():
-            raise RunError(f"{self.path}: expected a new folder. Received: one with a run; --resume continues it")
+            raise RunExistsError(f"{self.path}: expected a new folder. Received: one with a run; --resume continues it")
 
     def _about_list(self, key: str) -> list[str]:
         found = self.about.get(key)

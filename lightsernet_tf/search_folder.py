@@ -29,6 +29,7 @@ _FORBIDDEN = {
     "runs_dir": "the search's folder holds them",
     "run_name": "the search names them",
     "cache_dir": "it changes nothing of a trial",
+    "split.protocol": "they have to be judged in one way, and never on test data",
     "split.fold": "search.folds says how many are trained, from the first",
 }
 _HYPERBAND_FORBIDDEN = {"train.epochs": "Hyperband itself says how many epochs a trial trains"}

@@ -50,8 +50,8 @@ def report_search(path: Path, width: int = 140) -> str:
     lines += [*(f"  {note}" for note in notes), terminal_results(trials, width), ""]
     best = best_trial(trials)
     if best is not None:
-        _write_best(search, best, len(trials))
-        lines.append(f"Best:     {search.path / BEST}  (python -m lightsernet_tf.cross_validate --config it)")
+        _write_best(search, best, sum(trial.status == "completed" for trial in trials))
+        lines.append(f"Best:     {search.path / BEST}  (for train, or cross_validate --config '{search.path / BEST}')")
     lines += [f"Written:  {', '.join(str(file) for file in written)}"]
     return "\n".join(lines)
 
@@ -63,7 +63,7 @@ def best_settings(search: Search, best: Trial) -> Config:
 
 def _write_best(search: Search, best: Trial, trials: int) -> None:
     about = (
-        f"# Trial {best.name}, the best of {trials} of {search.path.name}: "
+        f"# Trial {best.name}, the best of {trials} completed ones of {search.path.name}: "
         f"validation UA {percent(best.objective or 0)}.\n"
         "# Chosen on validation data: judge it by a cross-validation, best with other seeds or other speakers.\n"
     )
@@ -94,7 +94,7 @@ def _facts(search: Search) -> dict[str, Any]:
         f"dropout {settings.model.dropout:g}, seed {train.seed}",
         "epoch chosen": f"by {train.choose_by} on validation data",
     }
-    runs = [Run(path.parent) for path in sorted(search.path.glob(f"{PREFIX}*/*/run.json"))[: how.folds]]
+    runs = [Run(path.parent) for path in sorted(search.path.glob(f"{PREFIX}*/[!.]*/run.json"))[: how.folds]]
     for run in runs:
         facts[f"validation speakers of {run.path.name}"] = run.split["validation"]["speakers"]
         facts["threads of a training"] = run.about.get("threads", "–")

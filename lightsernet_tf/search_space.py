@@ -89,6 +89,16 @@ class Parameter:
             return list(self.values)
         return [json.dumps(value, ensure_ascii=False) for value in self.values]
 
+    def num_values(self) -> float:
+        """Return how many values it can take, infinite where there is anything between two."""
+        if self.values:
+            return len(self.values)
+        if self.step is None:
+            return self.high - self.low + 1 if self.integer and not self.log else math.inf
+        if self.log:
+            return 1 + math.floor(math.log(self.high / self.low) / math.log(self.step) + 1e-9)
+        return 1 + math.floor((self.high - self.low) / self.step + 1e-9)
+
     def decoded(self, code: Any) -> Any:
         """Return the setting for what Keras Tuner chose."""
         if self.values:
@@ -142,6 +152,10 @@ class SearchSpace:
     @cached_property
     def _by_key(self) -> dict[str, Parameter]:
         return {parameter.key: parameter for parameter in self.parameters}
+
+    def num_settings(self) -> float:
+        """Return how many different settings there are at most, conditions apart; infinite with stepless ranges."""
+        return math.prod(parameter.num_values() for parameter in self.parameters)
 
     def values_of(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings that Keras Tuner's values stand for, without those whose condition does not hold."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import joblib
@@ -16,16 +17,14 @@ from lightsernet_tf.search_folder import Search
 
 if TYPE_CHECKING:
     from lightsernet_tf.chief import Address
+    from lightsernet_tf.oracles import LastingOracle
     from lightsernet_tf.trial_training import TrialTrainer
-    from lightsernet_tf.tuner import SearchTuner
-
-_CHIEF_SECONDS = 600
 
 _logger = logging.getLogger(__name__)
 
 
 def run_search(search: Search, *, jobs: int = 1, threads: int | None = None) -> None:
-    """Train trials until the oracle has no more, or as a worker until the chief has none.
+    """Train trials until the oracle has no more.
 
     A trial that fails is recorded, with its reason, and the next one trained.
 
@@ -45,9 +44,14 @@ def run_search(search: Search, *, jobs: int = 1, threads: int | None = None) -> 
     KeyboardInterrupt
         On Ctrl-C.
     """
-    with _ready_trainer(search, jobs, threads) as trainer:
+    from lightsernet_tf import chief
+
+    with chief.joined(None), _trainer(search, jobs, threads) as trainer:
+        oracle = _oracle(search)
+        if not search.has_begun():  # while its name is free: afterwards each process does before its first trial
+            trainer.check_data()
         search.write()
-        _train_trials(search, trainer)
+        _train_trials(search, oracle, trainer, f"--resume '{search.path}'")
 
 
 def lead_search(search: Search, address: Address, *, lost_after_seconds: float = 60.0) -> None:
@@ -63,14 +67,19 @@ def lead_search(search: Search, address: Address, *, lost_after_seconds: float =
         The trial of a worker that was not heard of for so long goes to another.
     """
     from lightsernet_tf import chief
+    from lightsernet_tf.tuner import SearchTuner
 
-    search.write()
-    chief.join(address, "chief")
-    with _quiet_keras_tuner():
+    oracle = _oracle(search)
+    with chief.joined(address, "chief"), _quiet_keras_tuner():
+        search.write()
         try:
-            chief.serve(_tuner(search, None).oracle, address, lost_after_seconds)
+            chief.serve(SearchTuner(oracle, search, None).oracle, address, lost_after_seconds)
         except KeyboardInterrupt:
-            _logger.warning("stopped; workers wait for the chief; go on with the same command and --resume")
+            _logger.warning(
+                "stopped; workers wait; go on with: python -m lightsernet_tf.tune --resume '%s' --chief %s",
+                search.path,
+                address,
+            )
             raise
 
 
@@ -86,56 +95,51 @@ def work(search: Search, address: Address, name: str, *, jobs: int = 1, threads:
 
     from lightsernet_tf import chief
 
-    chief.wait_for_chief(address, _CHIEF_SECONDS)
-    chief.join(address, name)
     try:
-        with _ready_trainer(search, jobs, threads) as trainer:
-            _train_trials(search, trainer)
+        with chief.joined(address, name), _trainer(search, jobs, threads) as trainer:
+            _train_trials(search, _oracle(search), trainer, f"--resume '{search.path}' --worker {address}")
     except grpc.RpcError as error:
         raise RunError(f"--worker: expected a chief that answers at {address}. Received: {error}") from error
 
 
 @contextmanager
-def _ready_trainer(search: Search, jobs: int, threads: int | None) -> Iterator[TrialTrainer]:
+def _trainer(search: Search, jobs: int, threads: int | None) -> Iterator[TrialTrainer]:
     from lightsernet_tf.trial_training import TrialTrainer
 
     folds = search.settings.search.folds
     processes = min(jobs, folds)
     threads = threads or max(1, joblib.cpu_count() // processes)
-    trainer = TrialTrainer(search.path, search.settings.shared(), folds=folds, processes=processes, threads=threads)
-    with trainer:
-        if not search.has_begun():
-            trainer.check_data()
+    shared = search.settings.shared()
+    with TrialTrainer(search.path, shared, folds=folds, processes=processes, threads=threads) as trainer:
         yield trainer
 
 
-def _train_trials(search: Search, trainer: TrialTrainer) -> None:
-    from lightsernet_tf.tuner import SearchStopped
+def _train_trials(search: Search, oracle: LastingOracle, trainer: TrialTrainer, how_to_go_on: str) -> None:
+    from lightsernet_tf.tuner import SearchStopped, SearchTuner
 
     with _quiet_keras_tuner():
         try:
-            _tuner(search, trainer).search()
+            SearchTuner(oracle, search, trainer).search()
         except SearchStopped as stopped:
             raise stopped.cause from None
         except KeyboardInterrupt:
-            _logger.warning("stopped; go on with: python -m lightsernet_tf.tune --resume '%s'", search.path)
+            _logger.warning("stopped; go on with: python -m lightsernet_tf.tune %s", how_to_go_on)
             raise
 
 
-def _tuner(search: Search, trainer: TrialTrainer | None) -> SearchTuner:
+def _oracle(search: Search) -> LastingOracle:
     import keras_tuner
 
     from lightsernet_tf.oracles import make_oracle
-    from lightsernet_tf.tuner import SearchTuner
 
-    settings = search.settings
+    settings, space = search.settings, search.space()
     hyperparameters = keras_tuner.HyperParameters()
-    search.space().declare(hyperparameters, settings)
-    return SearchTuner(make_oracle(settings.search, hyperparameters, settings.train.epochs), search, trainer)
+    space.declare(hyperparameters, settings)
+    return make_oracle(settings.search, hyperparameters, settings.train.epochs, space.num_settings())
 
 
 @contextmanager
 def _quiet_keras_tuner() -> Iterator[None]:
     """Drop what Keras Tuner prints: it means it for a notebook, and prints what it debugs."""
-    with contextlib.redirect_stdout(io.StringIO()):
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         yield

@@ -17,7 +17,7 @@ import tensorflow as tf
 from lightsernet_tf.callbacks import Progress
 from lightsernet_tf.checkpoints import EpochState, EpochWeights, load_state, load_weights, save_state
 from lightsernet_tf.config import Config
-from lightsernet_tf.errors import RunError, WriteError
+from lightsernet_tf.errors import RunError, RunExistsError, WriteError
 from lightsernet_tf.experiment import Experiment, prepare
 from lightsernet_tf.fitting import build_network, compile_network, fit_network, fold_class_weights
 from lightsernet_tf.initial_weights import find_initial_weights
@@ -34,6 +34,7 @@ def train(
     run_path: Path | None = None,
     *,
     until_epoch: int | None = None,
+    wait_seconds: float = 0.0,
 ) -> Run:
     """Train the fold that ``config.split.fold`` names, in a new run folder.
 
@@ -47,6 +48,8 @@ def train(
         The run's folder; none: below ``config.runs_dir``, named after what is trained and when.
     until_epoch
         Stop after this many of the ``train.epochs`` epochs, as if stopped there; ``resume`` goes on.
+    wait_seconds
+        How long to wait for a process that trains in the folder to be gone.
 
     Raises
     ------
@@ -68,7 +71,7 @@ def train(
     compile_network(network, experiment)
     path = run_path or Path(config.runs_dir).expanduser() / (config.run_name or run_name(config))
     run = Run.reserve(path)
-    with run.held():
+    with run.held(wait_seconds):
         run.describe(config, describe_split(experiment, fold))
         save_state(run.state_path, network, network.optimizer, [])
         run.start(
@@ -86,7 +89,13 @@ def train(
     return run
 
 
-def resume(path: Path, experiment: Experiment | None = None, *, until_epoch: int | None = None) -> Run:
+def resume(
+    path: Path,
+    experiment: Experiment | None = None,
+    *,
+    until_epoch: int | None = None,
+    wait_seconds: float = 0.0,
+) -> Run:
     """Go on with a run that was stopped; the result is, to the bit, that of a run that never was.
 
     That holds with as many threads and devices as before; otherwise it warns.
@@ -97,7 +106,7 @@ def resume(path: Path, experiment: Experiment | None = None, *, until_epoch: int
         The run's folder.
     experiment
         ``prepare`` of the run's settings where it is already there.
-    until_epoch
+    until_epoch, wait_seconds
         As in `train`.
 
     Raises
@@ -108,7 +117,7 @@ def resume(path: Path, experiment: Experiment | None = None, *, until_epoch: int
     run = Run.open(path)
     experiment = experiment.under(run.config) if experiment else prepare(run.config)
     fold = same_fold(run, experiment)
-    with run.held():
+    with run.held(wait_seconds):
         strategy = training_strategy(run.config.train.strategy)
         _warn_of_another_machine(run, strategy.num_replicas_in_sync)
         network = build_network(experiment, strategy)
@@ -131,22 +140,20 @@ def train_or_resume(
 
     Parameters
     ----------
-    config, experiment, path, until_epoch
+    config, experiment, path, until_epoch, wait_seconds
         As in `train`.
-    wait_seconds
-        How long to wait for a process that trains in the folder to be gone.
 
     Raises
     ------
     InputError
         As `train` and `resume`.
     """
-    if path.exists():
-        with Run(path).held(wait_seconds):
-            pass
-    if (path / "run.json").exists():
-        return resume(path, experiment, until_epoch=until_epoch)
-    return train(config, experiment, path, until_epoch=until_epoch)
+    if not (path / "run.json").exists():
+        try:
+            return train(config, experiment, path, until_epoch=until_epoch, wait_seconds=wait_seconds)
+        except RunExistsError:
+            _logger.info("%s: another process has made a run here meanwhile", path)
+    return resume(path, experiment, until_epoch=until_epoch, wait_seconds=wait_seconds)
 
 
 def same_fold(run: Run, experiment: Experiment) -> Fold:
@@ -241,16 +248,28 @@ def _fit(
     except KeyboardInterrupt:
         _logger.warning("stopped; %s", _how_to_resume(run, history))
         raise
-    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
-        raise RunError(
-            f"train.batch_size: expected batches that fit into memory. Received: {run.config.train.batch_size} "
-            f"utterances of {experiment.store.input_shape} ({_first_line(error)}); {_how_to_resume(run, history)}"
-        ) from error
-    except (OSError, tf.errors.OpError) as error:  # TensorBoard's logs are written by TensorFlow
-        raise WriteError(
-            f"{getattr(error, 'filename', None) or run.path}: could not write: {_first_line(error)}; "
-            f"{_how_to_resume(run, history)}"
-        ) from error
+    except (OSError, MemoryError, tf.errors.OpError) as error:
+        what = error.filename if isinstance(error, OSError) and error.filename else run.path
+        told = f"{_first_line(error)}; {_how_to_resume(run, history)}"
+        if _is_of_the_disk(error):
+            raise WriteError(f"{what}: could not write: {told}") from error
+        if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
+            raise RunError(
+                f"train.batch_size: expected batches that fit into memory. Received: {run.config.train.batch_size} "
+                f"utterances of {experiment.store.input_shape} ({told})"
+            ) from error
+        raise RunError(f"{what}: expected TensorFlow to train. Received: {type(error).__name__}: {told}") from error
+
+
+def _is_of_the_disk(error: Exception) -> bool:
+    """Return whether a file could not be written; TensorFlow, which writes TensorBoard's, has many names for it."""
+    by_tensorflow = (tf.errors.PermissionDeniedError, tf.errors.NotFoundError, tf.errors.FailedPreconditionError)
+    return (
+        isinstance(error, (OSError, *by_tensorflow))
+        or "No space left" in str(error)
+        or "File too large" in str(error)
+        or "quota" in str(error)
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -67,7 +67,8 @@ class Trial:
     epochs_done
         Whole epochs, the mean over its folds.
     seconds
-        Of training, over all folds and all attempts, as far as whole epochs tell.
+        Of training, over all folds and all attempts, as far as whole epochs tell; with those of the trial that it
+        continues.
     reason
         Why it failed, in one line.
     continues
@@ -146,5 +147,5 @@ def _read_trial(path: Path) -> Trial:
             raise ValueError(f"status={trial.status!r} with {len(folds)} folds")
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise RunError(f"{path}: expected the outcome of a trial. Received: {error}") from error
-    rows = [row for run in sorted(path.parent.glob("*/run.json")) for row in Run(run.parent).history()]
+    rows = [row for run in sorted(path.parent.glob("[!.]*/run.json")) for row in Run(run.parent).history()]
     return replace(trial, epochs_done=len(rows) // trial.num_folds, seconds=sum(row["seconds"] for row in rows))

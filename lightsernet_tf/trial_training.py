@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import logging
+import math
 import multiprocessing
+import os
 import shutil
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -20,16 +21,14 @@ from typing import TYPE_CHECKING
 
 from lightsernet_tf.config import Config, ModelConfig, TrainConfig
 from lightsernet_tf.config_parser import config_from, with_values
-from lightsernet_tf.errors import ConfigError, InputError, WriteError
+from lightsernet_tf.errors import ConfigError, InputError, RunError, WriteError
 from lightsernet_tf.files import PARTIAL_PREFIX
-from lightsernet_tf.parallel import set_up_process
+from lightsernet_tf.parallel import name_lines, set_up_process
 from lightsernet_tf.run_folder import LOCK
 from lightsernet_tf.trial_folder import FoldOutcome, Trial, read_trial, trial_path, write_trial
 
 if TYPE_CHECKING:
     from lightsernet_tf.experiment import Experiment
-
-_LOCK_SECONDS = 600  # for a process that trained the same fold until now to be gone
 
 
 class TrialTrainer:
@@ -51,6 +50,7 @@ class TrialTrainer:
         self._search_path, self._config, self._folds = search_path, config, folds
         self._processes, self._threads = processes, threads
         self._pool: ProcessPoolExecutor | None = None
+        self._checked = False
 
     def __enter__(self) -> TrialTrainer:
         return self
@@ -67,10 +67,13 @@ class TrialTrainer:
         ------
         WriteError
             If the disk is at fault and not the trial.
+        InputError
+            If it is the first one here and its corpus cannot be used; see `check_data`.
         """
         found = read_trial(self._search_path, trial.name)
         if found is not None and found.status != "running":
             return found
+        self.check_data()  # what is wrong with this machine's corpus is no trial's fault
         write_trial(self._search_path, trial)
         try:
             config = with_values(self._config, trial.values)
@@ -88,25 +91,41 @@ class TrialTrainer:
         return ended
 
     def check_data(self) -> None:
-        """Read the corpus, and compute the features that the trials share, before the first of them.
+        """Read the corpus, and compute the features that the trials share, before the first of them; once.
 
         Raises
         ------
         InputError
             If that cannot work, or there are fewer folds than asked for.
         """
-        self._running_pool().submit(_check_folds, self._config, self._folds).result()
+        if self._checked:
+            return
+        try:
+            self._running_pool().submit(_check_folds, self._config, self._folds).result()
+        except BrokenProcessPool as error:
+            raise RunError(
+                f"{self._search_path}: expected a process that lives to compute the features. Received: one that was "
+                "killed, perhaps for want of memory"
+            ) from error
+        self._checked = True
 
     def _train_folds(self, config: Config, trial: Trial) -> tuple[FoldOutcome, ...]:
         configs = [replace(config, split=replace(config.split, fold=fold)) for fold in range(self._folds)]
-        futures = [self._running_pool().submit(train_fold, self._search_path, trial, one) for one in configs]
+        pool = self._running_pool()
+        futures = [pool.submit(train_fold, self._search_path, trial, one) for one in configs]
         try:
             return tuple(future.result() for future in futures)
-        finally:
+        except Exception:
             _wait_for_the_others(futures)
+            raise
 
     def _running_pool(self) -> ProcessPoolExecutor:
         # The process that searches never starts TensorFlow's devices: it would keep a GPU's memory from those that do.
+        if self._pool is not None:
+            try:
+                self._pool.submit(os.getpid).result()
+            except BrokenProcessPool:  # a process that was killed between two trials is no trial's fault
+                self._end_pool()
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
                 self._processes,
@@ -139,7 +158,23 @@ def _check_folds(config: Config, folds: int) -> None:
 
 
 def train_fold(search_path: Path, trial: Trial, config: Config) -> FoldOutcome:
-    """Train one fold of a trial as ``train`` does, and judge its chosen epoch on the validation data alone."""
+    """Train one fold of a trial as ``train`` does, and judge its chosen epoch on the validation data alone.
+
+    Raises
+    ------
+    InputError
+        If it cannot be trained, also for want of memory.
+    """
+    import tensorflow as tf
+
+    try:
+        return _train_fold(search_path, trial, config)
+    except (MemoryError, tf.errors.OpError) as error:  # outside of an epoch; what TensorFlow raises cannot be pickled
+        reason = " ".join(str(error).split())[:200] or "no memory left"
+        raise RunError(f"trial {trial.name}: expected to train. Received: {type(error).__name__}: {reason}") from None
+
+
+def _train_fold(search_path: Path, trial: Trial, config: Config) -> FoldOutcome:
     import keras
 
     from lightsernet_tf.evaluation import judge_validation
@@ -149,11 +184,12 @@ def train_fold(search_path: Path, trial: Trial, config: Config) -> FoldOutcome:
     keras.utils.clear_session()  # else a process that trains many networks keeps them all
     experiment = _prepared(config)
     fold = choose_fold(experiment.folds, config.split)
-    _name_lines(f"trial {trial.name}, {fold.name}")
+    name_lines(f"trial {trial.name}, {fold.name}")
     path = trial_path(search_path, trial.name) / fold.name
     if trial.continues is not None and not path.exists():
         _copy_run(trial_path(search_path, trial.continues) / fold.name, path)
-    run = train_or_resume(config, experiment, path, until_epoch=trial.epochs, wait_seconds=_LOCK_SECONDS)
+    # Whoever trains here, perhaps for a worker that was thought lost, brings the trial to its end.
+    run = train_or_resume(config, experiment, path, until_epoch=trial.epochs, wait_seconds=math.inf)
     epoch, judged = judge_validation(run, experiment)
     low, high = judged.intervals["ua"]
     return FoldOutcome(
@@ -166,11 +202,6 @@ def train_fold(search_path: Path, trial: Trial, config: Config) -> FoldOutcome:
         low,
         high,
     )
-
-
-def _name_lines(name: str) -> None:
-    escaped = name.replace("%", "%%")
-    logging.basicConfig(level=logging.INFO, format=f"{escaped}: %(message)s", force=True)
 
 
 def _copy_run(source: Path, path: Path) -> None:

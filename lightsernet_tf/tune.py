@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from lightsernet_tf.search_folder import Search
 
+_CHIEF_SECONDS = 600.0  # that a worker waits for it to begin
 _RUNNING = (
     "--jobs",
     "--threads",
@@ -80,6 +81,12 @@ def _check_options(options: Any, arguments: Sequence[str]) -> None:
         )
     if options.chief is not None and options.worker is not None:
         raise ConfigError(f"--worker: expected none beside --chief. Received: {options.worker}")
+    for option, needed, value in (
+        ("--name", "--worker", options.name),
+        ("--beyond-loopback", "--chief", options.beyond_loopback or None),
+    ):
+        if value is not None and getattr(options, needed.removeprefix("--")) is None:
+            raise ConfigError(f"{option}: expected {needed} beside it. Received: none")
     for name in ("jobs", "threads"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
             raise ConfigError(f"--{name}: expected at least 1. Received: {getattr(options, name)}")
@@ -128,13 +135,14 @@ def _lead(options: Any, search: Search) -> None:
 
 
 def _work(options: Any, settings: SearchSettings) -> None:
-    from lightsernet_tf.chief import Address, check_name
+    from lightsernet_tf.chief import Address, check_name, wait_for_chief
     from lightsernet_tf.search_folder import Search
     from lightsernet_tf.searching import work
 
     address = Address.parse(options.worker, "--worker")
     name = options.name if options.name is not None else f"{socket.gethostname()}-{os.getpid()}".replace("chief", "c")
     check_name(name)
+    wait_for_chief(address, _CHIEF_SECONDS)
     search = Search.join(settings) if options.resume is None else Search.open(Path(options.resume))
     work(search, address, name, jobs=options.jobs, threads=options.threads)
 

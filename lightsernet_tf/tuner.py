@@ -22,6 +22,7 @@ from lightsernet_tf.trial_folder import Trial
 from lightsernet_tf.trial_training import TrialTrainer
 
 _HEARTBEAT_SECONDS = 2.0
+_CHIEF_GONE_SECONDS = 3600.0  # Keras Tuner's own patience
 _logger = logging.getLogger(__name__)
 
 
@@ -87,14 +88,16 @@ class SearchTuner(BaseTuner):
         except Exception as error:  # Keras Tuner would take anything for the trial's fault, and go on to the next
             raise SearchStopped(error) from error
 
-    def on_search_begin(self) -> None:
-        """Begin to be heard, as a worker."""
-        if self._is_worker():
-            self._heartbeat = _Heartbeat(self.oracle.stub)
-
-    def on_search_end(self) -> None:
-        """Be silent."""
-        if self._heartbeat:
+    def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
+        """Train trials until the oracle has no more; as a worker, be heard by the chief meanwhile."""
+        if not self._is_worker():
+            super().search(*fit_args, **fit_kwargs)
+            return
+        self._heartbeat = _Heartbeat(self.oracle.stub)
+        self.oracle.stub = _PatientStub(self.oracle.stub)
+        try:
+            super().search(*fit_args, **fit_kwargs)
+        finally:
             self._heartbeat.end()
 
     def pre_create_trial(self) -> None:
@@ -108,12 +111,32 @@ class SearchTuner(BaseTuner):
         self._waiting = False
 
     def save(self) -> None:
-        """Write the oracle's state; the tuner has none of its own."""
-        if not self._is_worker():
-            self.oracle.save()
+        """Do nothing: the oracle writes its state, and the tuner has none of its own."""
 
     def reload(self) -> None:
         """Do nothing; see `save`."""
+
+
+class _PatientStub:
+    """The chief's methods, asked again where it was gone before it answered; asking twice changes nothing."""
+
+    def __init__(self, stub: Any) -> None:
+        self._stub = stub
+
+    def __getattr__(self, name: str) -> Any:
+        ask = getattr(self._stub, name)
+
+        def ask_until_answered(request: Any, **options: Any) -> Any:
+            until = time.monotonic() + _CHIEF_GONE_SECONDS
+            while True:
+                try:
+                    return ask(request, **options)
+                except grpc.RpcError as error:
+                    if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > until:
+                        raise
+                    time.sleep(1)
+
+        return ask_until_answered
 
 
 class _Heartbeat:
@@ -141,9 +164,9 @@ class _Heartbeat:
         while not self._ended.wait(_HEARTBEAT_SECONDS):
             try:
                 if self._trial:
-                    self._stub.GetTrial(protos.get_service().GetTrialRequest(trial_id=self._trial), timeout=30)
+                    self._stub.GetTrial(protos.get_service().GetTrialRequest(trial_id=self._trial), timeout=5)
                 else:  # there is nothing to tell, but whether it is there
-                    self._stub.GetSpace(protos.get_service().GetSpaceRequest(), timeout=30)
+                    self._stub.GetSpace(protos.get_service().GetSpaceRequest(), timeout=5)
                 if not answers:
                     _logger.info("the chief answers again")
                 answers = True

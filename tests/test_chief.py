@@ -1,13 +1,20 @@
 """Addresses that a chief may listen at, and what happens where it cannot."""
 
+import contextlib
+import errno
 import os
 import socket
+import threading
 
+import grpc
+import keras_tuner
 import pytest
+from keras_tuner.src import protos
 
-from lightsernet_tf import chief
-from lightsernet_tf.chief import Address, check_address, check_name, serve, wait_for_chief
+from lightsernet_tf.chief import Address, check_address, check_name, joined, serve, wait_for_chief
 from lightsernet_tf.errors import ConfigError, RunError
+from lightsernet_tf.oracles import make_oracle
+from lightsernet_tf.search_settings import SearchConfig
 
 
 @pytest.mark.parametrize(
@@ -75,11 +82,44 @@ def test_a_chief_that_is_not_there_is_waited_for_and_then_named(caplog):
     assert caplog.messages == [f"waiting for the chief at {address}"]
 
 
-def test_joining_is_told_to_keras_tuner(monkeypatch):
-    monkeypatch.setattr(os, "environ", {})
-    chief.join(Address("[::1]", 80), "one")
-    assert os.environ == {
-        "KERASTUNER_TUNER_ID": "one",
-        "KERASTUNER_ORACLE_IP": "[::1]",
-        "KERASTUNER_ORACLE_PORT": "80",
-    }
+def test_joining_is_told_to_keras_tuner_and_taken_back(monkeypatch):
+    before = {"HOME": "/", "KERASTUNER_TUNER_ID": "mine"}
+    monkeypatch.setattr(os, "environ", dict(before))
+    with joined(Address("[::1]", 80), "one"):
+        assert os.environ == {
+            "HOME": "/",
+            "KERASTUNER_TUNER_ID": "one",
+            "KERASTUNER_ORACLE_IP": "[::1]",
+            "KERASTUNER_ORACLE_PORT": "80",
+        }
+    assert os.environ == before
+    with joined(None):
+        assert os.environ == {"HOME": "/"}
+    assert os.environ == before
+
+
+def test_what_goes_wrong_in_a_request_ends_the_chief_instead_of_locking_it(tmp_path, monkeypatch):
+    hyperparameters = keras_tuner.HyperParameters()
+    hyperparameters.Float("train.learning_rate", 1e-4, 1e-3)
+    oracle = make_oracle(SearchConfig({"train.learning_rate": [1.0]}, "random"), hyperparameters, 3)
+    oracle._set_project_dir(str(tmp_path), "search")
+
+    def full():
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(oracle, "save", full)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = Address("127.0.0.1", probe.getsockname()[1])
+
+    def ask() -> None:
+        with grpc.insecure_channel(str(address)) as channel:
+            request = protos.get_service().CreateTrialRequest(tuner_id="one")
+            with contextlib.suppress(grpc.RpcError):
+                protos.get_service_grpc().OracleStub(channel).CreateTrial(request, wait_for_ready=True, timeout=30)
+
+    worker = threading.Thread(target=ask)
+    worker.start()
+    with pytest.raises(OSError, match="No space left"):
+        serve(oracle, address, 60)
+    worker.join()

@@ -49,6 +49,7 @@ def test_what_a_search_leaves_that_never_began_is_no_hindrance(settings):
     [
         ("run_name", "the search names them"),
         ("runs_dir", "the search's folder holds them"),
+        ("split.protocol", "they have to be judged in one way, and never on test data"),
         ("split.fold", r"search\.folds says how many"),
         ("cache_dir", "it changes nothing of a trial"),
     ],

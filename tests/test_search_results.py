@@ -50,7 +50,7 @@ def test_the_best_settings_are_an_experiment_of_their_own(search):
         run_name=None,
     )
     about = (search.path / "best.yaml").read_text(encoding="utf-8").splitlines()[0]
-    assert about == "# Trial 1, the best of 3 of größe: validation UA 70.0 %."
+    assert about == "# Trial 1, the best of 3 completed ones of größe: validation UA 70.0 %."
     for name in ("results.md", "results.csv", "objective.png", "hyperparameters.png"):
         assert (search.path / name).stat().st_size > 0
         assert str(search.path / name) in text

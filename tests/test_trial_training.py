@@ -1,6 +1,7 @@
 """Trials trained in processes of their own: what they come to, and what happens to those that fail or are killed."""
 
 import os
+import pickle
 import signal
 import threading
 import time
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from lightsernet_tf import trial_training
+from lightsernet_tf import training
 from lightsernet_tf.config import Config
-from lightsernet_tf.errors import ConfigError, WriteError
+from lightsernet_tf.errors import ConfigError, CorpusError, RunError, WriteError
 from lightsernet_tf.evaluation import evaluate_run
 from lightsernet_tf.experiment import prepare
 from lightsernet_tf.fitting import build_network
@@ -118,6 +120,37 @@ def test_a_killed_process_fails_its_trial_and_the_next_one_is_trained(config, tm
         assert trainer.train(trial("1", 1)).status == "completed"
 
 
+def test_a_process_that_is_killed_between_trials_is_no_fault_of_the_next(config, tmp_path):
+    with TrialTrainer(tmp_path, config, folds=1, processes=1, threads=1) as trainer:
+        trainer.check_data()
+        (process,) = trainer._pool._processes.values()
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        assert trainer.train(trial("0", 1)).status == "completed"
+
+
+@pytest.mark.parametrize("error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")])
+def test_too_little_memory_outside_of_an_epoch_fails_the_trial_as_well(config, tmp_path, monkeypatch, error):
+    def too_large(*given, **more):
+        raise error
+
+    monkeypatch.setattr(training, "train_or_resume", too_large)
+    with pytest.raises(
+        RunError, match=r"trial 0: expected to train\. Received: (MemoryError|ResourceExhaustedError)"
+    ) as told:
+        train_fold(tmp_path, trial("0"), config)
+    assert "memory" in str(told.value) or "OOM" in str(told.value)
+    assert isinstance(pickle.loads(pickle.dumps(told.value)), RunError)
+
+
+def test_a_corpus_that_is_gone_is_no_fault_of_a_trial(config, tmp_path):
+    gone = replace(config, corpus=replace(config.corpus, data_dir=str(tmp_path / "gone")))
+    with TrialTrainer(tmp_path, gone, folds=1, processes=1, threads=1) as trainer:
+        with pytest.raises(CorpusError, match="gone"):
+            trainer.train(trial("0"))
+    assert read_trial(tmp_path, "0") is None
+
+
 def test_a_full_disk_is_no_fault_of_the_trial(config, tmp_path, monkeypatch):
     def full(*given):
         raise WriteError("state.npz: could not write: No space left on device")
@@ -182,4 +215,3 @@ def test_a_trial_waits_for_who_trains_in_its_folder(config, tmp_path, logging_as
     assert time.monotonic() > freed[0]
     holder.join()
     assert len(run.history()) == 2
-    assert trial_training._LOCK_SECONDS >= 60
