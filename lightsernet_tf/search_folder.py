@@ -106,6 +106,8 @@ class Search:
         except ConfigError as error:
             raise RunError(str(error)) from error
         assert isinstance(settings, SearchSettings)
+        if not settings.search.space:
+            raise RunError(f"{path / SETTINGS}: expected the settings of a search. Received: none under search.space")
         return cls(path, settings)
 
     @classmethod

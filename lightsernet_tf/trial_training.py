@@ -71,6 +71,11 @@ class TrialTrainer:
             If it is the first one here and its corpus cannot be used; see `check_data`.
         """
         found = read_trial(self._search_path, trial.name)
+        if found is not None and dict(found.values) != dict(trial.values):
+            raise RunError(
+                f"{trial_path(self._search_path, trial.name)}: expected a trial of {dict(trial.values)}. "
+                f"Received: one of {dict(found.values)}"
+            )
         if found is not None and found.status != "running":
             return found
         self.check_data()  # what is wrong with this machine's corpus is no trial's fault
@@ -115,6 +120,10 @@ class TrialTrainer:
         futures = [pool.submit(train_fold, self._search_path, trial, one) for one in configs]
         try:
             return tuple(future.result() for future in futures)
+        except KeyboardInterrupt:  # which a terminal sends to all processes, but others to one alone
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
         except Exception:
             _wait_for_the_others(futures)
             raise

@@ -79,6 +79,10 @@ def _check_options(options: Any, arguments: Sequence[str]) -> None:
         raise ConfigError(
             f"--resume: expected no settings but --search.trials, the search has its own. Received: {' '.join(others)}"
         )
+    if options.chief is not None and options.results is None:
+        from lightsernet_tf.chief import Address, check_address
+
+        check_address(Address.parse(options.chief, "--chief"), beyond_loopback=options.beyond_loopback)
     if options.chief is not None and options.worker is not None:
         raise ConfigError(f"--worker: expected none beside --chief. Received: {options.worker}")
     for option, needed, value in (
@@ -127,11 +131,9 @@ def _lead(options: Any, search: Search) -> None:
     if options.chief is None:
         run_search(search, jobs=options.jobs, threads=options.threads)
         return
-    from lightsernet_tf.chief import Address, check_address
+    from lightsernet_tf.chief import Address
 
-    address = Address.parse(options.chief, "--chief")
-    check_address(address, beyond_loopback=options.beyond_loopback)
-    lead_search(search, address, lost_after_seconds=options.lost_after_seconds)
+    lead_search(search, Address.parse(options.chief, "--chief"), lost_after_seconds=options.lost_after_seconds)
 
 
 def _work(options: Any, settings: SearchSettings) -> None:

@@ -14,6 +14,7 @@ import keras_tuner
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.src import protos
 
+from lightsernet_tf.errors import RunError
 from lightsernet_tf.oracles import OBJECTIVE, LastingOracle
 from lightsernet_tf.reports import percent
 from lightsernet_tf.search_folder import Search
@@ -51,8 +52,15 @@ class SearchTuner(BaseTuner):
         self._search, self._space, self._trainer, self._waiting = search, search.space(), trainer, False
         self._heartbeat: _Heartbeat | None = None
         super().__init__(oracle=oracle, directory=str(search.path.parent), project_name=search.path.name)
-        if not self._is_worker() and (search.path / "oracle.json").exists():
+        if self._is_worker():
+            return
+        if (search.path / "oracle.json").exists():
             oracle.reload()
+        elif search.has_begun():
+            raise RunError(
+                f"{search.path / 'oracle.json'}: expected the state of the search, whose trials are there. "
+                "Received: no such file"
+            )
 
     def run_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> dict[str, float]:
         """Train a trial and return its objective.

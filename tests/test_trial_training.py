@@ -145,9 +145,11 @@ def test_too_little_memory_outside_of_an_epoch_fails_the_trial_as_well(config, t
 
 def test_a_corpus_that_is_gone_is_no_fault_of_a_trial(config, tmp_path):
     gone = replace(config, corpus=replace(config.corpus, data_dir=str(tmp_path / "gone")))
-    with TrialTrainer(tmp_path, gone, folds=1, processes=1, threads=1) as trainer:
-        with pytest.raises(CorpusError, match="gone"):
-            trainer.train(trial("0"))
+    with (
+        TrialTrainer(tmp_path, gone, folds=1, processes=1, threads=1) as trainer,
+        pytest.raises(CorpusError, match="gone"),
+    ):
+        trainer.train(trial("0"))
     assert read_trial(tmp_path, "0") is None
 
 
@@ -163,7 +165,9 @@ def test_a_full_disk_is_no_fault_of_the_trial(config, tmp_path, monkeypatch):
 
 
 def test_more_folds_than_there_are_stop_before_the_first_trial(config, trainer, monkeypatch):
+    monkeypatch.setattr(trainer, "_checked", False)
     trainer.check_data()
+    monkeypatch.setattr(trainer, "_checked", False)
     monkeypatch.setattr(trainer, "_folds", 4)
     with pytest.raises(
         ConfigError, match=r"search\.folds: expected at most the 3 of leave_one_speaker_out\. Received: 4"
