@@ -181,7 +181,9 @@ def _claim(path: Path, configs: Mapping[Path, Config], seeds: Sequence[int]) -> 
     if (path / "run.json").exists():
         raise RunError(f"{path}: expected the folder of a cross-validation. Received: a run; choose another --run_name")
     if (path / "search.yaml").exists():
-        raise RunError(f"{path}: expected the folder of a cross-validation. Received: a search; choose another --run_name")
+        raise RunError(
+            f"{path}: expected the folder of a cross-validation. Received: a search; choose another --run_name"
+        )
     of_one, of_seeds = path / _SETTINGS, sorted(path.glob(f"seed_*/{_SETTINGS}"))
     if seeds and of_one.exists():
         raise RunError(

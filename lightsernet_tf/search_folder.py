@@ -151,7 +151,7 @@ class Search:
         """Return what is searched, checked."""
         hyperband = self.settings.search.strategy == "hyperband"
         forbidden = _FORBIDDEN | (_HYPERBAND_FORBIDDEN if hyperband else {})
-        return make_space(self.settings.search.space, self.settings.shared(), forbidden)
+        return make_space(self.settings.search.space, self.settings, forbidden)
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -114,7 +114,9 @@ def _range(
         step = _number(f"{where}.step", _as_float(step) if type_name.startswith("float") else step)
         if not step > (1 if log else 0) or (isinstance(low, int) and not isinstance(step, int)):
             whole = "a whole number" if isinstance(low, int) else "a number"
-            raise ConfigError(f"{where}.step: expected {whole} of more than {1 if log else 0}. Received: step={step:g}")
+            raise ConfigError(f"{where}.step: expected {whole} of more than {1 if log else 0}. Received: step={step!r}")
+        if step > (high / low if log else high - low):
+            raise ConfigError(f"{where}.step: expected one that fits between min and max. Received: step={step!r}")
     return Parameter(key, low=low, high=high, step=step, log=log, when=when)
 
 
