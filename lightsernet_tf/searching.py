@@ -140,6 +140,13 @@ def _oracle(search: Search) -> LastingOracle:
 
 @contextmanager
 def _quiet_keras_tuner() -> Iterator[None]:
-    """Drop what Keras Tuner prints: it means it for a notebook, and prints what it debugs."""
-    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+    """Drop what Keras Tuner prints: words for a notebook, what it debugs, and a traceback for each trial that failed.
+
+    Logging keeps the stream that it has.
+    """
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
         yield
