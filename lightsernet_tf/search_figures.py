@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from lightsernet_tf.figures import CHOSEN, SECOND, TRAINING, VALIDATION, legend_above, save_picture, tidy
@@ -200,6 +200,7 @@ def _along_numbers(axes: Axes, values: Sequence[Any]) -> list[float]:
     axes.set_xticks([*off.values(), *ticks], [*map(shown, off), *map(shown, ticks)])
     minor = LogLocator(subs=range(2, 10)).tick_values(numbers[0], numbers[-1]) if logarithmic else []
     axes.set_xticks([tick for tick in minor if numbers[0] <= tick <= numbers[-1]], minor=True)
+    axes.xaxis.set_minor_formatter(NullFormatter())
     if off:
         axes.axvline(from_axis(first - 0.14 * span), color=_DIVIDER, linewidth=0.8)
     axes.set_xlim(from_axis(first - span * (0.08 + 0.28 * len(off))), from_axis(last + 0.08 * span))

@@ -206,6 +206,11 @@ def certainty(trials: Sequence[Trial]) -> str:
             "their UA is lower by no more than the root of the sum of the two squared half widths. "
             + _yardstick(trials)
         )
+    if degenerate := [trial for trial in comparable(trials) if trial.objective_half_width == 0]:
+        sentences.append(
+            f"{len(degenerate)} of the trials have no width of interval, as a network that gives one class only: "
+            "it says nothing."
+        )
     tried = sum(not trial.continues for trial in with_status(trials, "completed"))
     out_of = f"the best of {tried} settings, each at its best epoch" if tried > 1 else "that of the best epoch"
     sentences.append(

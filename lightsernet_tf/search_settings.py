@@ -60,7 +60,11 @@ class SearchConfig:
         check("hyperband_factor", self.hyperband_factor >= 2, "at least 2")
         check("hyperband_rounds", self.hyperband_rounds >= 1, "at least 1")
         check("initial_trials", self.strategy == "bayesian" or self.initial_trials is None, "none, but for bayesian")
-        check("trials", self.strategy != "hyperband" or self.trials is None, "none, for hyperband counts them itself")
+        check(
+            "trials",
+            self.strategy != "hyperband" or self.trials is None,
+            "none (null), for hyperband counts them itself",
+        )
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,17 @@ class SearchSettings(Config):
                 "split.protocol: expected one whose validation data is not tested. Received: protocol='published', "
                 "which chooses on the test data"
             )
-        if self.search.folds > 1 and self.split.protocol == "final":
-            raise ConfigError(f"search.folds: expected 1, as final has one fold. Received: folds={self.search.folds}")
+        known = {
+            "final": 1,
+            "stratified_hold_out": 1,
+            "group_k_fold": self.split.folds,
+            "random_hold_outs": self.split.folds,
+        }
+        most = known.get(self.split.protocol)  # of the others the corpus knows; see TrialTrainer.check_data
+        if most is not None and self.search.folds > most:
+            raise ConfigError(
+                f"search.folds: expected at most the {most} of {self.split.protocol}. Received: {self.search.folds}"
+            )
 
     def shared(self) -> Config:
         """Return what all trials share, without the search."""

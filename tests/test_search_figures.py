@@ -300,3 +300,12 @@ def test_pictures_are_png_files_of_150_dpi_with_their_notes_made_without_pyplot(
     assert all("synthetic: $x_1$" in texts(picture) for picture in drawn)
     assert len(list((tmp_path / "bilder 1").iterdir())) == 2
     assert not pyplot.get_fignums()
+
+
+def test_between_the_ticks_of_a_logarithmic_axis_stands_nothing(drawn, tmp_path):
+    rates = [1.3e-4, 2.0e-4, 4.0e-4, 6.5e-4, 2.1e-3, 2.9e-3]
+    trials = [completed(str(n), 0.5 + 0.01 * n, {"train.learning_rate": rate}) for n, rate in enumerate(rates)]
+    draw_hyperparameters(trials, tmp_path / "panels.png")
+    (axes,) = drawn[-1].axes
+    assert axes.get_xscale() == "log"
+    assert not any(label.get_text() for label in axes.get_xticklabels(minor=True))

@@ -104,7 +104,7 @@ SPACE = "{train.loss: [focal]}"
         (["--resume", "DIR", "--train.epochs", "3"], r"--resume: expected no settings but --search\.trials.*epochs 3"),
         (
             ["--resume", "DIR", "--search.trials", "3"],
-            r"search\.trials: expected none, for hyperband counts them itself",
+            r"search\.trials: expected none \(null\), for hyperband counts them itself",
         ),
         (["--chief", "127.0.0.1:80", "--worker", "127.0.0.1:80"], r"--worker: expected none beside --chief"),
         (["--jobs", "0"], r"--jobs: expected at least 1\. Received: 0"),
