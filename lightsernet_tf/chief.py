@@ -193,7 +193,7 @@ class _Problems(grpc.ServerInterceptor):
         def watched(request: Any, context: Any) -> Any:
             try:
                 return handler.unary_unary(request, context)
-            except Exception as error:
+            except Exception as error:  # whatever it is, the oracle is locked and the chief has to end with it
                 self._found.append(error)
                 THREADS[self._oracle] = None
                 if LOCKS[self._oracle].locked():

@@ -19,7 +19,7 @@ from lightsernet_tf.files import write_text
 from lightsernet_tf.parallel import Task, check_spreading, run_trainings, set_threads
 from lightsernet_tf.pooled_report import CrossValidation, pool
 from lightsernet_tf.repeated_seeds import RepeatedSeeds, compare_seeds
-from lightsernet_tf.run_folder import Run, with_whole_paths
+from lightsernet_tf.run_folder import Run, with_whole_paths, without_places
 from lightsernet_tf.training import same_fold, train_or_resume
 
 _SETTINGS = "config.yaml"
@@ -221,9 +221,7 @@ def _refuse_others(path: Path, settings: Path, config: Config, *, any_seed: bool
 
 def _what_is_trained(config: Config) -> Config:
     """Return the settings without the fold and without where things lie, which may be moved."""
-    corpus = replace(config.corpus, data_dir="moved")  # each fold checks its contents
-    split = replace(config.split, fold=0)
-    return replace(config, corpus=corpus, split=split, runs_dir="", run_name=None, cache_dir=None)
+    return without_places(replace(config, split=replace(config.split, fold=0)))
 
 
 def _with_seed(config: Config, seed: int) -> Config:

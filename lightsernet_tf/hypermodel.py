@@ -15,22 +15,21 @@ from typing import Any
 import keras
 import keras_tuner
 
-from lightsernet_tf.checkpoints import load_weights
 from lightsernet_tf.config import Config
 from lightsernet_tf.config_parser import with_values
 from lightsernet_tf.errors import ConfigError
 from lightsernet_tf.experiment import Experiment, prepare
 from lightsernet_tf.fitting import build_network, compile_network, fit_network
-from lightsernet_tf.initial_weights import find_initial_weights
+from lightsernet_tf.initial_weights import load_initial_weights
 from lightsernet_tf.run_folder import HistoryRow
+from lightsernet_tf.search_settings import refuse_test_data
 from lightsernet_tf.search_space import SearchSpace
 from lightsernet_tf.space_reader import make_space
 from lightsernet_tf.splits import choose_fold
 
-_FORBIDDEN = dict.fromkeys(("runs_dir", "run_name", "train.keep"), "nothing is kept here but what the tuner keeps") | {
-    "split.protocol": "they have to be judged in one way, and never on test data",
+_FORBIDDEN = {
+    **dict.fromkeys(("runs_dir", "run_name", "train.keep"), "nothing is kept here but what the tuner keeps"),
     "train.strategy": "trials are fitted on one device",
-    "cache_dir": "it changes nothing of a trial",
 }
 
 
@@ -55,10 +54,7 @@ class LightSERNetHyperModel(keras_tuner.HyperModel):
         self.space.declare(hp, self.config)
         experiment = self._experiment_of(hp)
         network = build_network(experiment)
-        if experiment.config.train.initial_weights is not None:
-            fold = choose_fold(experiment.folds, experiment.config.split)
-            start = find_initial_weights(experiment.config.train.initial_weights, experiment, fold)
-            load_weights(network, start.path)
+        load_initial_weights(network, experiment, choose_fold(experiment.folds, experiment.config.split))
         compile_network(network, experiment)
         return network
 
@@ -136,11 +132,7 @@ def build_hypermodel(config: Config, space: Mapping[str, Any]) -> LightSERNetHyp
     ConfigError
         If a key does not exist or a value does not fit; the message names it.
     """
-    if config.split.protocol == "published":
-        raise ConfigError(
-            "split.protocol: expected one whose validation data is not tested. Received: protocol='published', which "
-            "chooses on the test data"
-        )
+    refuse_test_data(config)
     if config.train.strategy != "one_device":
         raise ConfigError(
             "train.strategy: expected one_device, for the tuner's own distribution_strategy is not used either. "

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
+
+from lightsernet_tf.checkpoints import load_weights
 from lightsernet_tf.errors import RunError
 from lightsernet_tf.experiment import Experiment
 from lightsernet_tf.run_folder import Run
@@ -19,6 +22,21 @@ class InitialWeights:
 
     path: Path
     notes: tuple[str, ...]
+
+
+def load_initial_weights(network: keras.Model, experiment: Experiment, fold: Fold) -> tuple[str, ...]:
+    """Set a network to the weights that ``train.initial_weights`` names, if it does, and return what has to be said.
+
+    Raises
+    ------
+    RunError
+        As `find_initial_weights`, or if the file is damaged or of another network.
+    """
+    if experiment.config.train.initial_weights is None:
+        return ()
+    start = find_initial_weights(experiment.config.train.initial_weights, experiment, fold)
+    load_weights(network, start.path)
+    return start.notes
 
 
 def find_initial_weights(given: str, experiment: Experiment, fold: Fold) -> InitialWeights:

@@ -31,7 +31,7 @@ _one_training = threading.Lock()
 _logger = logging.getLogger(__name__)
 
 
-def check_spreading(jobs: int, threads: int | None, scheduler: str | None) -> None:
+def check_spreading(jobs: int, threads: int | None, scheduler: str | None = None) -> None:
     """Refuse what `run_trainings` cannot do, before anything is read; for the parameters see there.
 
     Raises
@@ -49,6 +49,11 @@ def check_spreading(jobs: int, threads: int | None, scheduler: str | None) -> No
                 f"--jobs: expected none beside --scheduler, whose workers train one at a time each. Received: {jobs}"
             )
         _dask_cluster().check_scheduler(scheduler)
+
+
+def share_of_cores(processes: int) -> int:
+    """Return how many threads each of some processes gets, so that they do not fight for this machine's cores."""
+    return max(1, joblib.cpu_count() // processes)
 
 
 def set_threads(threads: int) -> None:
@@ -142,7 +147,7 @@ def run_trainings(
         with _dask_cluster().cluster_backend(scheduler, folder) as backend:
             _run(tasks, threads or 1, backend=backend)
     elif jobs > 1 and tasks:
-        threads = threads or max(1, joblib.cpu_count() // jobs)
+        threads = threads or share_of_cores(jobs)
         try:
             # Other arguments make joblib start other processes, so that none has TensorFlow with other threads.
             _run(tasks, None, n_jobs=jobs, backend="loky", initializer=set_up_process, initargs=(threads, os.getpid()))

@@ -88,18 +88,8 @@ class Run:
         """
         run = cls(Path(path).expanduser())
         run._refuse_another()
-        for name in _names_in(run.path):
-            if name not in _UNSTARTED and not name.startswith(PARTIAL_PREFIX):
-                raise RunError(
-                    f"{run.path}: expected a new folder. Received: one with {name}; choose another --run_name"
-                )
-        try:
-            run.path.mkdir(parents=True, exist_ok=True)
-        except (OSError, ValueError) as error:  # ValueError: a name that no file system takes
-            raise RunError(
-                f"{run.path}: expected a folder that can be made (runs_dir, run_name). "
-                f"Received: {getattr(error, 'strerror', error)}"
-            ) from error
+        refuse_used_folder(run.path, _UNSTARTED)
+        make_folder(run.path)
         return run
 
     def describe(self, config: Config, split: dict[str, Any]) -> None:
@@ -279,8 +269,40 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+def refuse_used_folder(path: Path, harmless: Sequence[str]) -> None:
+    """Refuse a folder for something new, unless all in it is harmless or what a killed process left half-written.
+
+    Raises
+    ------
+    RunError
+        If there is anything else in it; the message names it.
+    """
+    for name in sorted(inner.name for inner in path.iterdir()) if path.is_dir() else []:
+        if name not in harmless and not name.startswith(PARTIAL_PREFIX):
+            raise RunError(f"{path}: expected a new folder. Received: one with {name}; choose another --run_name")
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, unless it is there.
+
+    Raises
+    ------
+    RunError
+        If it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:  # ValueError: a name that no file system takes
+        raise RunError(
+            f"{path}: expected a folder that can be made (runs_dir, run_name). "
+            f"Received: {getattr(error, 'strerror', error)}"
+        ) from error
+
+
+def without_places(config: Config) -> Config:
+    """Return settings without where things lie, which may be moved; what lies there is checked by its contents."""
+    corpus = replace(config.corpus, data_dir="moved")
+    return replace(config, corpus=corpus, runs_dir="", run_name=None, cache_dir=None)
 
 
 def with_whole_paths(config: Config) -> Config:

@@ -13,12 +13,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
+from lightsernet_tf.config import Config
 from lightsernet_tf.config_parser import config_yaml, load_config
 from lightsernet_tf.errors import ConfigError, RunError
-from lightsernet_tf.files import PARTIAL_PREFIX, locked, write_text
-from lightsernet_tf.run_folder import LOCK, with_whole_paths
+from lightsernet_tf.files import locked, write_text
+from lightsernet_tf.run_folder import LOCK, make_folder, refuse_used_folder, with_whole_paths, without_places
 from lightsernet_tf.search_settings import SearchSettings
 from lightsernet_tf.search_space import SearchSpace, describe_space
 from lightsernet_tf.space_reader import make_space
@@ -28,8 +30,6 @@ SETTINGS = "search.yaml"
 _FORBIDDEN = {
     "runs_dir": "the search's folder holds them",
     "run_name": "the search names them",
-    "cache_dir": "it changes nothing of a trial",
-    "split.protocol": "they have to be judged in one way, and never on test data",
     "split.fold": "search.folds says how many are trained, from the first",
 }
 _HYPERBAND_FORBIDDEN = {"train.epochs": "Hyperband itself says how many epochs a trial trains"}
@@ -65,19 +65,14 @@ class Search:
             If there is something in the folder.
         """
         search = cls(search_path(settings), settings)
-        space = search.space()
+        _ = search.space  # raises what is wrong with it, whatever is in the folder
         if (search.path / SETTINGS).exists():
             raise RunError(
                 f"{search.path}: expected a new folder. Received: one with a search; go on with it by --resume "
                 f"'{search.path}', or choose another --run_name"
             )
-        names = [path.name for path in search.path.iterdir()] if search.path.is_dir() else []
-        for name in sorted(names):
-            if name != LOCK and not name.startswith(PARTIAL_PREFIX):
-                raise RunError(
-                    f"{search.path}: expected a new folder. Received: one with {name}; choose another --run_name"
-                )
-        for line in describe_space(space):
+        refuse_used_folder(search.path, [LOCK])
+        for line in describe_space(search.space):
             _logger.info("searching %s", line)
         return search
 
@@ -147,8 +142,9 @@ class Search:
             return self
         return replace(self, settings=replace(self.settings, search=replace(self.settings.search, trials=trials)))
 
+    @cached_property
     def space(self) -> SearchSpace:
-        """Return what is searched, checked."""
+        """What is searched; whatever is wrong with it is raised when it is first asked for."""
         hyperband = self.settings.search.strategy == "hyperband"
         forbidden = _FORBIDDEN | (_HYPERBAND_FORBIDDEN if hyperband else {})
         return make_space(self.settings.search.space, self.settings, forbidden)
@@ -162,13 +158,7 @@ class Search:
         RunError
             If one does.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except (OSError, ValueError) as error:  # ValueError: a name that no file system takes
-            raise RunError(
-                f"{self.path}: expected a folder that can be made (runs_dir, run_name). "
-                f"Received: {getattr(error, 'strerror', error)}"
-            ) from error
+        make_folder(self.path)
         try:
             with locked(self.path / LOCK):
                 yield
@@ -184,8 +174,7 @@ def search_path(settings: SearchSettings) -> Path:
     return Path(settings.runs_dir).expanduser().absolute() / name
 
 
-def _what_is_searched(settings: SearchSettings) -> SearchSettings:
-    corpus = replace(settings.corpus, data_dir="moved")  # each run checks its contents
+def _what_is_searched(settings: SearchSettings) -> Config:
     train = replace(settings.train, initial_weights=None if settings.train.initial_weights is None else "moved")
     search = replace(settings.search, trials=None)
-    return replace(settings, corpus=corpus, train=train, search=search, runs_dir="", run_name=None, cache_dir=None)
+    return without_places(replace(settings, train=train, search=search))

@@ -208,8 +208,8 @@ def certainty(trials: Sequence[Trial]) -> str:
         )
     if degenerate := [trial for trial in comparable(trials) if trial.objective_half_width == 0]:
         sentences.append(
-            f"{len(degenerate)} of the trials have no width of interval, as a network that gives one class only: "
-            "it says nothing."
+            f"For {len(degenerate)} of them the interval has no width, as where a network gives one class only, "
+            "and says nothing."
         )
     tried = sum(not trial.continues for trial in with_status(trials, "completed"))
     out_of = f"the best of {tried} settings, each at its best epoch" if tried > 1 else "that of the best epoch"

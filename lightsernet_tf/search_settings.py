@@ -81,11 +81,7 @@ class SearchSettings(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.split.protocol == "published":
-            raise ConfigError(
-                "split.protocol: expected one whose validation data is not tested. Received: protocol='published', "
-                "which chooses on the test data"
-            )
+        refuse_test_data(self)
         known = {
             "final": 1,
             "stratified_hold_out": 1,
@@ -101,3 +97,18 @@ class SearchSettings(Config):
     def shared(self) -> Config:
         """Return what all trials share, without the search."""
         return Config(**{key.name: getattr(self, key.name) for key in fields(Config)})
+
+
+def refuse_test_data(config: Config) -> None:
+    """Refuse a protocol under which an objective on validation data would be one on test data.
+
+    Raises
+    ------
+    ConfigError
+        If it is one.
+    """
+    if config.split.protocol == "published":
+        raise ConfigError(
+            "split.protocol: expected one whose validation data is not tested. Received: protocol='published', which "
+            "chooses on the test data"
+        )

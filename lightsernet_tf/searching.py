@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import joblib
-
 from lightsernet_tf.errors import RunError
+from lightsernet_tf.parallel import share_of_cores
 from lightsernet_tf.search_folder import Search
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ def _trainer(search: Search, jobs: int, threads: int | None) -> Iterator[TrialTr
 
     folds = search.settings.search.folds
     processes = min(jobs, folds)
-    threads = threads or max(1, joblib.cpu_count() // processes)
+    threads = threads or share_of_cores(processes)
     shared = search.settings.shared()
     with TrialTrainer(search.path, shared, folds=folds, processes=processes, threads=threads) as trainer:
         yield trainer
@@ -132,7 +131,7 @@ def _oracle(search: Search) -> LastingOracle:
 
     from lightsernet_tf.oracles import make_oracle
 
-    settings, space = search.settings, search.space()
+    settings, space = search.settings, search.space
     hyperparameters = keras_tuner.HyperParameters()
     space.declare(hyperparameters, settings)
     return make_oracle(settings.search, hyperparameters, settings.train.epochs, space.num_settings())

@@ -14,6 +14,10 @@ from lightsernet_tf.config_parser import key_types, with_values
 from lightsernet_tf.errors import ConfigError
 from lightsernet_tf.search_space import Parameter, SearchSpace, config_value
 
+_NEVER = {
+    "cache_dir": "it changes nothing of a trial",
+    "split.protocol": "they have to be judged in one way, and never on test data",
+}
 _COMBINATIONS_TRIED = 50  # before a value is said to fit with no other
 
 
@@ -28,7 +32,7 @@ def make_space(entries: Mapping[str, Any], config: Config, forbidden: Mapping[st
     config
         The settings that all trials share.
     forbidden
-        Keys that cannot be searched, and why.
+        Keys that cannot be searched here, and why, beside those that never can.
 
     Raises
     ------
@@ -40,7 +44,7 @@ def make_space(entries: Mapping[str, Any], config: Config, forbidden: Mapping[st
         raise ConfigError(
             f"search.space: expected at least one key of the configuration. Received: {entries if entries else 'none'}"
         )
-    types = key_types(Config)
+    types, forbidden = key_types(Config), {**_NEVER, **forbidden}
     parameters = []
     for key, entry in entries.items():
         if key not in types:

@@ -15,12 +15,12 @@ import keras
 import tensorflow as tf
 
 from lightsernet_tf.callbacks import Progress
-from lightsernet_tf.checkpoints import EpochState, EpochWeights, load_state, load_weights, save_state
+from lightsernet_tf.checkpoints import EpochState, EpochWeights, load_state, save_state
 from lightsernet_tf.config import Config
 from lightsernet_tf.errors import RunError, RunExistsError, WriteError
 from lightsernet_tf.experiment import Experiment, prepare
 from lightsernet_tf.fitting import build_network, compile_network, fit_network, fold_class_weights
-from lightsernet_tf.initial_weights import find_initial_weights
+from lightsernet_tf.initial_weights import load_initial_weights
 from lightsernet_tf.replicas import training_strategy
 from lightsernet_tf.run_folder import HistoryRow, Run
 from lightsernet_tf.splits import Fold, choose_fold
@@ -64,10 +64,7 @@ def train(
     strategy = training_strategy(config.train.strategy)
     network = build_network(experiment, strategy)
     notes = experiment.notes(fold)
-    if config.train.initial_weights is not None:
-        start = find_initial_weights(config.train.initial_weights, experiment, fold)
-        load_weights(network, start.path)
-        notes += [note for note in start.notes if note not in notes]
+    notes += [note for note in load_initial_weights(network, experiment, fold) if note not in notes]
     compile_network(network, experiment)
     path = run_path or Path(config.runs_dir).expanduser() / (config.run_name or run_name(config))
     run = Run.reserve(path)

@@ -124,7 +124,7 @@ class TrialTrainer:
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
-        except Exception:
+        except Exception:  # whatever failed one fold, raised again when the others have ended
             _wait_for_the_others(futures)
             raise
 

@@ -72,6 +72,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _check_options(options: Any, arguments: Sequence[str]) -> None:
+    from lightsernet_tf.parallel import check_spreading
+
     if options.results is not None and (others := _beside(arguments, "--results")):
         raise ConfigError(f"--results: expected no other option. Received: {' '.join(others)}")
     own = ("--resume", *_RUNNING, "--search.trials")
@@ -91,9 +93,7 @@ def _check_options(options: Any, arguments: Sequence[str]) -> None:
     ):
         if value is not None and getattr(options, needed.removeprefix("--")) is None:
             raise ConfigError(f"{option}: expected {needed} beside it. Received: none")
-    for name in ("jobs", "threads"):
-        if getattr(options, name) is not None and getattr(options, name) < 1:
-            raise ConfigError(f"--{name}: expected at least 1. Received: {getattr(options, name)}")
+    check_spreading(options.jobs, options.threads)
     if not 10 <= options.lost_after_seconds <= 86400:
         raise ConfigError(f"--lost-after-seconds: expected 10 to 86400. Received: {options.lost_after_seconds:g}")
 

@@ -49,7 +49,7 @@ class SearchTuner(BaseTuner):
     """
 
     def __init__(self, oracle: LastingOracle, search: Search, trainer: TrialTrainer | None) -> None:
-        self._search, self._space, self._trainer, self._waiting = search, search.space(), trainer, False
+        self._search, self._trainer, self._waiting = search, trainer, False
         self._heartbeat: _Heartbeat | None = None
         super().__init__(oracle=oracle, directory=str(search.path.parent), project_name=search.path.name)
         if self._is_worker():
@@ -71,7 +71,7 @@ class SearchTuner(BaseTuner):
             If it failed; its ``outcome.json`` says why.
         """
         chosen = trial.hyperparameters.values
-        values = self._space.values_of(chosen)
+        values = self._search.space.values_of(chosen)
         planned = Trial(
             trial.trial_id,
             "running",

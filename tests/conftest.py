@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from lightsernet_tf import fonts
 from lightsernet_tf.config import AudioConfig, Config, CorpusConfig, SplitConfig, TrainConfig
 
 SHARED = Path(os.environ.get("LIGHTSERNET_SHARED", Path(__file__).parents[2] / "shared"))
@@ -72,3 +73,11 @@ def logging_as_before():
     yield
     root.setLevel(level)
     root.handlers[:] = handlers
+
+
+@pytest.fixture
+def _only_matplotlibs_fonts(monkeypatch):
+    monkeypatch.setattr(fonts, "_installed_fonts", list)
+    fonts._font_with.cache_clear()
+    yield
+    fonts._font_with.cache_clear()

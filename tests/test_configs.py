@@ -131,11 +131,11 @@ def test_no_experiment_of_three_classes_is_missing_or_unknown():
 @pytest.mark.parametrize("name", [name for name in FILES if name.startswith("tune_")])
 def test_every_search_has_a_space_that_can_be_searched(name, tmp_path):
     settings = replace(loaded(name), runs_dir=str(tmp_path))
-    assert [parameter.key for parameter in Search.begin(settings).space().parameters]
+    assert [parameter.key for parameter in Search.begin(settings).space.parameters]
 
 
 def test_the_search_of_three_classes_is_the_grid_of_their_experiments():
-    space = Search(Path(), loaded("tune_three_class.yaml")).space()
+    space = Search(Path(), loaded("tune_three_class.yaml")).space
     assert {parameter.key: parameter.values for parameter in space.parameters} == {
         "features.kind": ("mfcc", "spectrogram"),
         "features.max_frequency_hz": (None, 4000.0),

@@ -9,7 +9,7 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 from PIL import Image
 
-from lightsernet_tf import figures, fonts
+from lightsernet_tf import figures
 from lightsernet_tf.figures import draw_confusion, draw_curves, draw_sweep
 from lightsernet_tf.scores import score_predictions
 
@@ -95,14 +95,6 @@ def test_no_names_touch_and_nothing_is_cut_off(drawn, tmp_path, classes):
 def test_a_dollar_in_a_name_is_a_dollar(drawn, tmp_path):
     draw_confusion(score_predictions([0, 1], [0, 1], ("$a$", "b_c")), tmp_path / "confusion.png", "run $x_1$")
     assert "$a$" in texts(drawn[0])
-
-
-@pytest.fixture
-def _only_matplotlibs_fonts(monkeypatch):
-    monkeypatch.setattr(fonts, "_installed_fonts", list)
-    fonts._font_with.cache_clear()
-    yield
-    fonts._font_with.cache_clear()
 
 
 @pytest.mark.usefixtures("_only_matplotlibs_fonts")

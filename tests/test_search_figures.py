@@ -10,7 +10,7 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 from PIL import Image
 
-from lightsernet_tf import fonts, search_figures
+from lightsernet_tf import search_figures
 from lightsernet_tf.figures import CHOSEN, SECOND, TRAINING, VALIDATION
 from lightsernet_tf.search_figures import draw_hyperparameters, draw_objectives
 from lightsernet_tf.trial_folder import FoldOutcome, Trial
@@ -269,14 +269,6 @@ def test_no_names_touch_and_nothing_is_cut_off(drawn, tmp_path, values):
         )
     ink = imread(tmp_path / "hyperparameters.png")[..., :3].min(axis=2) < 0.5
     assert not any(edge.any() for edge in (ink[0], ink[-1], ink[:, 0], ink[:, -1]))
-
-
-@pytest.fixture
-def _only_matplotlibs_fonts(monkeypatch):
-    monkeypatch.setattr(fonts, "_installed_fonts", list)
-    fonts._font_with.cache_clear()
-    yield
-    fonts._font_with.cache_clear()
 
 
 @pytest.mark.usefixtures("_only_matplotlibs_fonts")
