@@ -30,11 +30,11 @@ import numpy as np
 import soundfile
 import tensorflow as tf
 
-from lightsernet_tf.audio import decode
+from lightsernet_tf.audio.decoding import decode
 from lightsernet_tf.config import AudioConfig, FeatureConfig
-from lightsernet_tf.feature_store import FILES_PER_BATCH
-from lightsernet_tf.features import extract
-from lightsernet_tf.windows import prepare, window_samples
+from lightsernet_tf.data.feature_store import FILES_PER_BATCH
+from lightsernet_tf.features.front_end import extract
+from lightsernet_tf.features.windows import prepare, window_samples
 
 AUDIO, FEATURES = AudioConfig(), FeatureConfig()
 

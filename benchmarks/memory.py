@@ -56,8 +56,8 @@ def write_corpus(folder: Path, utterances: int) -> None:
 def measure(folder: Path, with_waveforms: bool) -> None:
     """Build a store of the files in a folder, read one epoch of it and print what that took."""
     from lightsernet_tf.config import AudioConfig, AugmentConfig, FeatureConfig
-    from lightsernet_tf.datasets import training_batches
-    from lightsernet_tf.feature_store import open_feature_store
+    from lightsernet_tf.data.batches import training_batches
+    from lightsernet_tf.data.feature_store import open_feature_store
 
     paths = sorted(folder.glob("*.wav"))
     if not paths:

@@ -22,16 +22,16 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from lightsernet_tf.audio.sound_files import read_sound_file
 from lightsernet_tf.cli import native_messages_hidden
 from lightsernet_tf.config_parser import config_parser, parse_config
-from lightsernet_tf.experiment import prepare
-from lightsernet_tf.metrics import bootstrap_intervals
-from lightsernet_tf.reports import interval, markdown_table
-from lightsernet_tf.runtime import EmotionRecognizer
-from lightsernet_tf.scores import score_predictions
-from lightsernet_tf.sound_files import read_sound_file
-from lightsernet_tf.splits import choose_fold
-from lightsernet_tf.waveforms import as_mono
+from lightsernet_tf.data.experiment import prepare
+from lightsernet_tf.data.splits import choose_fold
+from lightsernet_tf.evaluate.scores import score_predictions
+from lightsernet_tf.predict.recognizer import EmotionRecognizer
+from lightsernet_tf.predict.waveforms import as_mono
+from lightsernet_tf.reporting.markdown import interval, markdown_table
+from lightsernet_tf.train.metrics import bootstrap_intervals
 
 Waveform = NDArray[np.float32]
 Change = Callable[[Waveform, int], tuple[Waveform, int]]  # samples and rate -> samples and rate

@@ -42,10 +42,10 @@ from lightsernet_tf.cli import run_command
 from lightsernet_tf.config import AugmentConfig, Config, CorpusConfig, FeatureConfig, SplitConfig, TrainConfig
 from lightsernet_tf.corpora import load_corpus
 from lightsernet_tf.corpora.base import Corpus, Utterance
+from lightsernet_tf.data.leaks import check_leaks
+from lightsernet_tf.data.splits import check_classes, make_folds
 from lightsernet_tf.errors import InputError
-from lightsernet_tf.leaks import check_leaks
-from lightsernet_tf.search_settings import SearchConfig, Strategy
-from lightsernet_tf.splits import check_classes, make_folds
+from lightsernet_tf.tune.settings import SearchConfig, Strategy
 
 CLASSES = 7
 LOG_MEL, SPECTROGRAM = FeatureConfig(kind="log_mel_spectrogram"), FeatureConfig(kind="spectrogram")
@@ -165,7 +165,7 @@ def corpus_part(bench: Bench) -> None:
 
 def features_part(bench: Bench) -> None:
     """Call ``prepare`` with features to compute (cold) and with features in the cache (warm), and bytes on the disk."""
-    from lightsernet_tf.experiment import prepare
+    from lightsernet_tf.data.experiment import prepare
 
     smallest = min(bench.sizes)
     cases: list[tuple[str, int, dict[str, Any]]] = [("mfcc", n, {}) for n in bench.sizes]
@@ -197,7 +197,7 @@ def features_part(bench: Bench) -> None:
 
 def reads_part(bench: Bench) -> None:
     """Read batches from the memory map: at random and in order, from the page cache and from the disk."""
-    from lightsernet_tf.experiment import prepare
+    from lightsernet_tf.data.experiment import prepare
 
     print_header("features", "rows of a batch", "pages", "wall µs an utterance", "CPU µs an utterance", "read / used")
     middle = bench.sizes[len(bench.sizes) // 2]
@@ -243,9 +243,9 @@ def _bytes_read() -> int:
 
 def training_part(bench: Bench) -> None:
     """Time steps of training and a validation pass at every size, and what an epoch writes."""
-    from lightsernet_tf.experiment import prepare
-    from lightsernet_tf.fitting import build_network, compile_network
-    from lightsernet_tf.judging import keras_predictor, predict_utterances
+    from lightsernet_tf.data.experiment import prepare
+    from lightsernet_tf.evaluate.predictors import keras_predictor, predict_utterances
+    from lightsernet_tf.train.fit import build_network, compile_network
 
     print_header(
         *("features", "utterances", "steps timed", "train ms an utterance", "wall ms", "of which data ms"),
@@ -278,8 +278,8 @@ def training_part(bench: Bench) -> None:
 
 
 def _print_checkpoints(bench: Bench, network: Any) -> None:
-    from lightsernet_tf.checkpoints import EpochWeights, save_state
-    from lightsernet_tf.run_folder import Run
+    from lightsernet_tf.runs.checkpoints import EpochWeights, save_state
+    from lightsernet_tf.runs.run import Run
 
     run = Run.reserve(bench.folder / "checkpoints_alone")
     writers: dict[str, tuple[Path, Callable[[], object]]] = {
@@ -298,7 +298,7 @@ def _print_checkpoints(bench: Bench, network: Any) -> None:
 
 
 def _batches(experiment: Any) -> Any:
-    from lightsernet_tf.datasets import training_batches
+    from lightsernet_tf.data.batches import training_batches
 
     rows = np.arange(len(experiment.corpus.utterances))
     return training_batches(
@@ -318,7 +318,7 @@ def _batches(experiment: Any) -> Any:
 
 def memory_part(bench: Bench) -> None:
     """Take the peak resident memory of processes that prepare, with the features in the cache, and train 20 steps."""
-    from lightsernet_tf.experiment import prepare
+    from lightsernet_tf.data.experiment import prepare
 
     settings = bench.folder / "process.yaml"
     print_header("utterances", "speakers", "protocol", "after prepare, MB", "after 20 steps, MB")
@@ -334,8 +334,8 @@ def memory_part(bench: Bench) -> None:
 def measure_memory(settings: str) -> list[float]:
     """Return this process's peaks: MB after preparing and after training."""
     from lightsernet_tf.config_parser import load_config
-    from lightsernet_tf.experiment import prepare
-    from lightsernet_tf.fitting import build_network, compile_network
+    from lightsernet_tf.data.experiment import prepare
+    from lightsernet_tf.train.fit import build_network, compile_network
 
     if not settings:
         return [peak_resident_mb()]
@@ -374,9 +374,9 @@ def made_up_part(bench: Bench) -> None:
 
 def measure_made_up(count: str) -> list[float]:
     """Return CPU seconds of what ``prepare`` and ``train`` do beside audio and network, and the process's peak MB."""
-    from lightsernet_tf.experiment import Experiment
-    from lightsernet_tf.feature_store import FeatureStore
-    from lightsernet_tf.training import describe_split
+    from lightsernet_tf.data.experiment import Experiment
+    from lightsernet_tf.data.feature_store import FeatureStore
+    from lightsernet_tf.train.fold import describe_split
 
     start_mb, utterances, took = peak_resident_mb(), int(count), []
     config = SplitConfig(protocol="group_k_fold")
@@ -409,12 +409,12 @@ def measure_made_up(count: str) -> list[float]:
 
 def classes_part(bench: Bench) -> None:
     """Time what grows with classes: parameters, steps, intervals, reports, predictions."""
-    from lightsernet_tf.experiment import prepare
-    from lightsernet_tf.figures import draw_confusion
-    from lightsernet_tf.fitting import build_network, compile_network
-    from lightsernet_tf.metrics import bootstrap_intervals
-    from lightsernet_tf.reports import scores_section
-    from lightsernet_tf.scores import score
+    from lightsernet_tf.data.experiment import prepare
+    from lightsernet_tf.evaluate.figures import draw_confusion
+    from lightsernet_tf.evaluate.scores import score
+    from lightsernet_tf.reporting.markdown import scores_section
+    from lightsernet_tf.train.fit import build_network, compile_network
+    from lightsernet_tf.train.metrics import bootstrap_intervals
 
     print_header(
         *("classes", "utterances", "parameters", "train ms an utterance", "intervals s", "scores s", "picture s"),
@@ -456,8 +456,8 @@ def classes_part(bench: Bench) -> None:
 
 def _write_predictions(path: Path, experiment: Any, probabilities: np.ndarray, fold: Any = None) -> tuple[float, int]:
     """Write predictions.csv as a judged run has it; return CPU seconds and bytes."""
-    from lightsernet_tf.judgements import Judgement, write_predictions
-    from lightsernet_tf.scores import score
+    from lightsernet_tf.evaluate.judgement import Judgement, write_predictions
+    from lightsernet_tf.evaluate.scores import score
 
     parts = {"test": tuple(range(len(probabilities)))} if fold is None else fold.parts()
     judgements = {}
@@ -473,7 +473,7 @@ def _write_predictions(path: Path, experiment: Any, probabilities: np.ndarray, f
 
 def folds_part(bench: Bench) -> None:
     """Time what a fold costs beside its training, weigh what it leaves on the disk, and pool many."""
-    from lightsernet_tf.experiment import prepare
+    from lightsernet_tf.data.experiment import prepare
 
     utterances = min(FOLD_UTTERANCES, max(bench.sizes))
     config = bench.config(utterances)
@@ -519,9 +519,9 @@ LEFT = (
 def measure_fold(settings: str) -> list[float]:
     """Return CPU and wall seconds of each of ``STAGES`` and bytes of ``LEFT``."""
     from lightsernet_tf.config_parser import load_config
-    from lightsernet_tf.evaluation import evaluate_run
-    from lightsernet_tf.experiment import prepare
-    from lightsernet_tf.training import train
+    from lightsernet_tf.data.experiment import prepare
+    from lightsernet_tf.evaluate.run import evaluate_run
+    from lightsernet_tf.train.fold import train
 
     config = load_config(Path(settings))
     took = [Took(time.process_time(), time.clock_gettime(time.CLOCK_BOOTTIME) - _started_at())]
@@ -560,11 +560,11 @@ def _bytes_below(folder: Path) -> int:
 
 def _pooled(bench: Bench, utterances: int, speakers: int) -> list[float]:
     """Write the folders of judged folds without training any, and pool them."""
-    from lightsernet_tf.cross_validation import pool
-    from lightsernet_tf.experiment import prepare
-    from lightsernet_tf.run_folder import HISTORY_COLUMNS, Run
-    from lightsernet_tf.run_table import collect_runs
-    from lightsernet_tf.training import describe_split, same_fold
+    from lightsernet_tf.cross_validate.folds import pool
+    from lightsernet_tf.data.experiment import prepare
+    from lightsernet_tf.runs.run import HISTORY_COLUMNS, Run
+    from lightsernet_tf.runs.table import collect_runs
+    from lightsernet_tf.train.fold import describe_split, same_fold
 
     experiment = prepare(bench.config(utterances, speakers, protocol="leave_one_speaker_out"))
     probabilities = np.random.default_rng(0).dirichlet(np.ones(CLASSES), utterances)
@@ -625,7 +625,7 @@ def trials_part(bench: Bench) -> None:
 def _oracle(strategy: Strategy, trials: int) -> Any:
     from keras_tuner import HyperParameters
 
-    from lightsernet_tf.oracles import make_oracle
+    from lightsernet_tf.tune.oracles import make_oracle
 
     space = HyperParameters()
     space.Float("train.learning_rate", 1e-5, 1e-2, sampling="log")

@@ -24,7 +24,7 @@ RUNS = 10
 REPOSITORY = Path(__file__).parents[1]
 SCRIPT = """
 import sys, soundfile
-from lightsernet_tf.runtime import EmotionRecognizer
+from lightsernet_tf.predict.recognizer import EmotionRecognizer
 samples, rate_hz = soundfile.read(sys.argv[2])
 EmotionRecognizer(sys.argv[1]).predict(samples, rate_hz)
 """

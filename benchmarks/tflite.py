@@ -27,11 +27,11 @@ from ai_edge_litert.interpreter import Interpreter
 
 from lightsernet_tf.cli import native_messages_hidden
 from lightsernet_tf.config import FeatureConfig
-from lightsernet_tf.conversion import Io, Precision, float_graph, observe_network, quantize
-from lightsernet_tf.features import FrontEnd, feature_shape
-from lightsernet_tf.model import light_sernet
-from lightsernet_tf.model_file import InputKind
-from lightsernet_tf.windows import normalize_padded
+from lightsernet_tf.export.graph import Io, Precision, float_graph, observe_network, quantize
+from lightsernet_tf.features.front_end import FrontEnd, feature_shape
+from lightsernet_tf.features.windows import normalize_padded
+from lightsernet_tf.model.light_sernet import light_sernet
+from lightsernet_tf.predict.model_file import InputKind
 
 FEATURES = FeatureConfig()
 PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "dynamic_int8", "int8")

@@ -32,9 +32,9 @@ def keras_epoch(*, plain: bool) -> Epoch:
     import numpy as np
     import tensorflow as tf
 
-    from lightsernet_tf.batch_norm import FusedBatchNormalization
-    from lightsernet_tf.losses import make_loss
-    from lightsernet_tf.model import light_sernet
+    from lightsernet_tf.model.batch_norm import FusedBatchNormalization
+    from lightsernet_tf.model.light_sernet import light_sernet
+    from lightsernet_tf.model.losses import make_loss
 
     def plain_layer(layer: keras.Layer) -> keras.Layer:
         kind = keras.layers.BatchNormalization if isinstance(layer, FusedBatchNormalization) else type(layer)

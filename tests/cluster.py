@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-WITH_TESTS = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}  # for tasks that a test defines
+WITH_TESTS = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}  # for tasks that a test defines
 
 
 @dataclass

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from lightsernet_tf import fonts
 from lightsernet_tf.config import AudioConfig, Config, CorpusConfig, SplitConfig, TrainConfig
+from lightsernet_tf.reporting import fonts
 
 SHARED = Path(os.environ.get("LIGHTSERNET_SHARED", Path(__file__).parents[2] / "shared"))
 

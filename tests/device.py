@@ -6,11 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from lightsernet_tf.config import AudioConfig, FeatureConfig
-from lightsernet_tf.conversion import float_graph
-from lightsernet_tf.features import FrontEnd, feature_shape
-from lightsernet_tf.model import light_sernet
-from lightsernet_tf.model_file import with_description
-from lightsernet_tf.windows import prepare
+from lightsernet_tf.export.graph import float_graph
+from lightsernet_tf.features.front_end import FrontEnd, feature_shape
+from lightsernet_tf.features.windows import prepare
+from lightsernet_tf.model.light_sernet import light_sernet
+from lightsernet_tf.predict.model_file import with_description
 
 RATE_HZ = 16000
 WINDOW = 4800

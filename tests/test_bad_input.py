@@ -17,13 +17,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from lightsernet_tf import cross_validate, evaluate, features, runs, train
 from lightsernet_tf.cli import run_command
 from lightsernet_tf.config import Config
 from lightsernet_tf.config_parser import config_yaml
 from lightsernet_tf.corpora import __main__ as corpora
+from lightsernet_tf.cross_validate import __main__ as cross_validate
+from lightsernet_tf.evaluate import __main__ as evaluate
+from lightsernet_tf.features import __main__ as features
 from lightsernet_tf.files import PARTIAL_PREFIX
-from lightsernet_tf.run_folder import Run
+from lightsernet_tf.runs import __main__ as runs
+from lightsernet_tf.runs.run import Run
+from lightsernet_tf.train import __main__ as train
 
 BAD_FILE = ("Änne", "calm", "take 0.wav")
 
@@ -665,7 +669,7 @@ def test_ctrl_c_before_the_training_leaves_nothing(options, tiny_corpus, tmp_pat
     # A shell starts what it runs in the background with SIGINT ignored, and children inherit that.
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-        "from lightsernet_tf.cli import run_command; from lightsernet_tf.train import main;"
+        "from lightsernet_tf.cli import run_command; from lightsernet_tf.train.__main__ import main;"
         "print('ready', flush=True); run_command(main, sys.argv[1:])"
     )
     done = process(sys.executable, "-c", code, *options(tiny_corpus, cache_dir=tmp_path / "cache"))

@@ -15,7 +15,7 @@ from lightsernet_tf.config_parser import (
     with_values,
 )
 from lightsernet_tf.errors import ConfigError
-from lightsernet_tf.search_settings import SearchConfig, SearchSettings
+from lightsernet_tf.tune.settings import SearchConfig, SearchSettings
 
 QUOTE = "(YAML reads no, yes, on, off and numbers as something else than text: put quotes around them)"
 

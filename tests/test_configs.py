@@ -9,10 +9,10 @@ import pytest
 from lightsernet_tf.config import Config, FeatureConfig, ModelConfig, demo_config
 from lightsernet_tf.config_parser import load_config
 from lightsernet_tf.corpora import READERS
-from lightsernet_tf.experiment import prepare
-from lightsernet_tf.search_folder import Search
-from lightsernet_tf.search_settings import SearchSettings
-from lightsernet_tf.splits import OPTIMISTIC_NOTE
+from lightsernet_tf.data.experiment import prepare
+from lightsernet_tf.data.splits import OPTIMISTIC_NOTE
+from lightsernet_tf.tune.folder import Search
+from lightsernet_tf.tune.settings import SearchSettings
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 FILES = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml"))

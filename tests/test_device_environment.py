@@ -7,12 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import device
 import numpy as np
 import pytest
 import soundfile
 
-from lightsernet_tf.runtime import EmotionRecognizer
+from lightsernet_tf.predict.recognizer import EmotionRecognizer
+from tests import device
 
 ROOT = Path(__file__).parents[1]
 REQUIREMENTS = ROOT / "tflite" / "requirements.txt"
@@ -21,7 +21,7 @@ NOT_NEEDED = ("tensorflow", "keras", "librosa", "matplotlib", "sklearn", "scipy"
 SCRIPT = """
 import importlib.util, json, sys
 import soundfile
-from lightsernet_tf.runtime import EmotionRecognizer
+from lightsernet_tf.predict.recognizer import EmotionRecognizer
 recognizer = EmotionRecognizer(sys.argv[1])
 samples, rate_hz = soundfile.read(sys.argv[2], dtype="int16")
 stream = recognizer.stream(rate_hz)

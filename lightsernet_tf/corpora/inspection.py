@@ -17,9 +17,9 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
+from lightsernet_tf.audio.wav_header import open_audio
 from lightsernet_tf.corpora.base import Corpus
 from lightsernet_tf.errors import AudioError
-from lightsernet_tf.wav_header import open_audio
 
 # Corpora such as EMO-DB are scaled until one sample reaches full scale: only several in a row have lost their peak.
 CLIPPED_RUN_SAMPLES = 3

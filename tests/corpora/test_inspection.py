@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from lightsernet_tf.audio import load_waveform
+from lightsernet_tf.audio.decoding import load_waveform
 from lightsernet_tf.config import CorpusConfig
 from lightsernet_tf.corpora import load_corpus
 from lightsernet_tf.corpora.base import Corpus, Utterance

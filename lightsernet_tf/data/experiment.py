@@ -1,0 +1,159 @@
+"""What a configuration means: its corpus, features, classes and folds, ready to train and to judge on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from lightsernet_tf.config import Config
+from lightsernet_tf.corpora import load_corpus
+from lightsernet_tf.corpora.base import Corpus
+from lightsernet_tf.corpora.demo import NOTICE
+from lightsernet_tf.data.augment import changes_waveforms
+from lightsernet_tf.data.feature_store import FeatureStore, open_feature_store
+from lightsernet_tf.data.leaks import check_leaks, first_of_identical
+from lightsernet_tf.data.splits import NO_TEST_NOTE, OPTIMISTIC_NOTE, Fold, check_classes, make_folds
+from lightsernet_tf.errors import ConfigError, CorpusError
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One configuration on one corpus.
+
+    Parameters
+    ----------
+    config
+        The settings.
+    corpus
+        Utterances and labels; folds hold positions in ``corpus.utterances``.
+    store
+        Features of every utterance.
+    class_ids
+        int [utterances], position of each utterance's label in ``corpus.labels``.
+    folds
+        All folds of the protocol, checked for leaks.
+    left_out
+        Files that are not used, and why.
+    """
+
+    config: Config
+    corpus: Corpus
+    store: FeatureStore
+    class_ids: np.ndarray
+    folds: tuple[Fold, ...]
+    left_out: tuple[tuple[Path, str], ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Return the labels in the order of the network's outputs."""
+        return self.corpus.labels
+
+    def under(self, config: Config) -> Experiment:
+        """Return the same data under settings that differ in the model and its training alone, or in the fold.
+
+        Raises
+        ------
+        ConfigError
+            If they ask for other data.
+        """
+        for section in ("corpus", "audio", "features", "augment", "split"):
+            ours, theirs = getattr(self.config, section), getattr(config, section)
+            if section == "split":
+                theirs = replace(theirs, fold=ours.fold)
+            if section == "corpus":  # which may be written from another folder
+                theirs = replace(theirs, data_dir=ours.data_dir)
+            if ours != theirs:
+                raise ConfigError(f"{section}: expected what the data was prepared with, {ours}. Received: {theirs}")
+        return replace(self, config=replace(config, corpus=self.config.corpus))
+
+    @property
+    def num_used(self) -> int:
+        """Return the number of utterances that are neither unreadable nor dropped."""
+        return len({position for fold in self.folds for part in fold.parts().values() for position in part})
+
+    def speakers(self, positions: Sequence[int]) -> list[str]:
+        """Return the speakers of some utterances, sorted."""
+        return sorted({self.corpus.utterances[position].speaker for position in positions})
+
+    def names(self, positions: Sequence[int]) -> list[str]:
+        """Return the utterances' paths, relative to the corpus's folder or its CSV file's where they lie in it."""
+        if not self.config.corpus.data_dir:
+            return [self.corpus.utterances[position].path.name for position in positions]
+        root = Path(self.config.corpus.data_dir).expanduser()
+        if root.is_file():
+            root = root.parent
+        paths = [self.corpus.utterances[position].path for position in positions]
+        return [(path.relative_to(root) if path.is_relative_to(root) else path).as_posix() for path in paths]
+
+    def notes(self, *folds: Fold) -> list[str]:
+        """Return what every artefact of these folds has to say about its figures."""
+        notes = []
+        if self.config.split.protocol == "published":
+            notes.append(OPTIMISTIC_NOTE)
+        if self.config.split.protocol == "final":
+            notes.append(NO_TEST_NOTE)
+        if self.config.corpus.name == "demo":
+            notes.append(NOTICE)
+        tested = {speaker for fold in folds for speaker in self.speakers(fold.test)}
+        known = {name for fold in folds for name in set(self.speakers(fold.test)) & set(self.speakers(fold.train))}
+        if known:
+            notes.append(
+                f"speaker-dependent: {len(known)} of the {len(tested)} test speakers are also in the training data; "
+                "expect less for new speakers"
+            )
+        return notes
+
+
+def prepare(config: Config) -> Experiment:
+    """Read the corpus, compute or find its features, and make the folds.
+
+    Raises
+    ------
+    InputError
+        If anything that the configuration names cannot work; see ``load_corpus``, ``open_feature_store`` and
+        ``make_folds``.
+    """
+    corpus = load_corpus(config.corpus)
+    if len(corpus.labels) < 2:
+        raise CorpusError(f"corpus.labels: expected at least 2 classes. Received: only {', '.join(corpus.labels)}")
+    store = open_feature_store(
+        [utterance.path for utterance in corpus.utterances],
+        config.audio,
+        config.features,
+        cache_dir=Path(config.cache_dir).expanduser() if config.cache_dir else None,
+        on_error=config.corpus.on_error,
+        with_waveforms=changes_waveforms(config.augment),
+    )
+    left_out = list(corpus.skipped)
+    left_out += [(corpus.utterances[position].path, problem) for position, problem in store.problems.items()]
+    usable = [position for position in range(len(corpus.utterances)) if position not in store.problems]
+    if config.corpus.duplicates == "drop":
+        usable, dropped = first_of_identical(store.content, usable)
+        for position, first in dropped:
+            here, there = corpus.utterances[position], corpus.utterances[first]
+            labels = "" if here.label == there.label else f", though labelled {here.label} here and {there.label} there"
+            left_out.append((here.path, f"the same audio as {there.path}{labels}"))
+    for path, reason in left_out:
+        _logger.warning("left out: %s: %s", path, reason)
+    chosen = [corpus.utterances[position] for position in usable]
+    folds = []
+    for fold in make_folds(chosen, config.split):
+        fold = _renumbered(fold, usable)
+        check_leaks(fold, corpus.utterances, store.content, protocol=config.split.protocol)
+        check_classes(fold, corpus.utterances, corpus.labels, protocol=config.split.protocol)
+        folds.append(fold)
+    class_ids = np.array([corpus.labels.index(utterance.label) for utterance in corpus.utterances])
+    return Experiment(config, corpus, store, class_ids, tuple(folds), tuple(left_out))
+
+
+def _renumbered(fold: Fold, positions: Sequence[int]) -> Fold:
+    def mapped(part: Sequence[int]) -> tuple[int, ...]:
+        return tuple(positions[index] for index in part)
+
+    return replace(fold, train=mapped(fold.train), validation=mapped(fold.validation), test=mapped(fold.test))

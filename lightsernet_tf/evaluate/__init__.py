@@ -1,0 +1,1 @@
+"""Judge runs and .tflite files: figures, intervals, pictures and a diagnosis."""

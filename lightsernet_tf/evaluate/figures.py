@@ -1,0 +1,223 @@
+"""What a run came to, as PNG pictures: confusion matrix, curves over the epochs, sweep over the kept ones.
+
+Matplotlib's objects are used without pyplot, so that nothing is shared between pictures, threads or a notebook.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from lightsernet_tf.evaluate.scores import Scores
+from lightsernet_tf.files import written_beside
+from lightsernet_tf.reporting.fonts import drawable, names_and_font
+
+DOTS_PER_INCH = 150
+TRAINING, VALIDATION, SECOND, CHOSEN = "#8a94a0", "#1f6f9c", "#c98b3a", "#b3362b"
+Rows = Sequence[Mapping[str, Any]]
+
+
+def draw_confusion(scores: Scores, path: Path, title: str, notes: Sequence[str] = ()) -> None:
+    """Draw the confusion matrix: utterances and percent of the true class in every cell, the colour by percent.
+
+    Parameters
+    ----------
+    scores
+        What to draw; the row of an absent class stays empty.
+    path
+        The PNG file, written whole or not at all.
+    title
+        First line; the second gives WA, UA and the number of utterances.
+    notes
+        What must be known with the figures, e.g. that they are optimistic; below the picture, in every function here.
+    """
+    names, font = names_and_font(scores.labels)
+    classes = len(names)
+    longest = max(map(len, names))
+    side_inches = max(3.0, 0.72 * classes)
+    picture = Figure(
+        figsize=(side_inches + 1.1 + 0.08 * longest, side_inches + 1.0 + 0.06 * longest), layout="constrained"
+    )
+    axes = picture.add_subplot()
+    shares = scores.confusion_percent  # [classes, classes]
+    axes.imshow(np.ma.masked_invalid(shares), cmap="Blues", vmin=0, vmax=115)  # 115: the darkest still shows its text
+    for row, column in np.ndindex(classes, classes):
+        _draw_cell(axes, row, column, int(scores.confusion[row, column]), float(shares[row, column]))
+    turned: dict[str, Any] = {}
+    if longest * classes > 28:  # side by side they would touch
+        turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(classes), names, font=font, parse_math=False, **turned)
+    counted = [f"{name} ({support})" for name, support in zip(names, scores.support, strict=True)]
+    axes.set_yticks(range(classes), counted, font=font, parse_math=False)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class (utterances)")
+    figures = f"WA {100 * scores.wa:.1f} %   UA {100 * scores.ua:.1f} %   {scores.utterances} utterances"
+    axes.set_title(f"{drawable(title, font)}\n{figures}", font=font, parse_math=False, fontsize=11)
+    save_picture(picture, path, notes)
+
+
+def draw_curves(
+    history: Rows,
+    chosen_epoch: int,
+    path: Path,
+    notes: Sequence[str] = (),
+    *,
+    training_name: str = "training (with dropout)",
+    validation_name: str = "validation",
+) -> None:
+    """Draw loss and UA of training and validation over the epochs, the chosen epoch marked.
+
+    Parameters
+    ----------
+    history
+        One row per epoch: ``epoch``, ``loss``, ``val_loss``, ``ua`` and ``val_ua``.
+    chosen_epoch
+        One of the epochs.
+    path
+        The PNG file, written whole or not at all.
+    training_name, validation_name
+        What the legend calls the data.
+    """
+    picture = Figure(figsize=(9.5, 3.8), layout="constrained")
+    loss_axes, ua_axes = picture.subplots(1, 2)
+    for axes, key, scale in ((loss_axes, "loss", 1), (ua_axes, "ua", 100)):
+        epochs = _column(history, "epoch")
+        _line(axes, epochs, scale * _column(history, key), color=TRAINING, label=training_name)
+        _line(axes, epochs, scale * _column(history, f"val_{key}"), color=VALIDATION, label=validation_name)
+        _mark(axes, history, f"val_{key}", chosen_epoch, scale, "chosen")
+        _over_epochs(axes, history)
+    _loss_axis(loss_axes, "loss", history, ("loss", "val_loss"))
+    _percent_axis(ua_axes, "UA (%)")
+    legend_above(picture, ua_axes)
+    save_picture(picture, path, notes)
+
+
+def draw_sweep(
+    rows: Rows, chosen_epoch: int, path: Path, notes: Sequence[str] = (), *, validation_name: str = "validation"
+) -> None:
+    """Draw UA, WA and loss of every kept epoch, the chosen and the last one marked.
+
+    Parameters
+    ----------
+    rows
+        One per kept epoch: ``epoch``, ``val_ua``, ``val_wa``, ``val_loss`` and, if known, the limits of UA's 95 %
+        interval, ``val_ua_low`` and ``val_ua_high``, drawn as a band.
+    chosen_epoch
+        One of the epochs.
+    path
+        The PNG file, written whole or not at all.
+    validation_name
+        What the legend calls the data.
+    """
+    picture = Figure(figsize=(8.5, 5.2), layout="constrained")
+    share_axes, loss_axes = picture.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    epochs, last_epoch = _column(rows, "epoch"), int(rows[-1]["epoch"])
+    low, high = 100 * _column(rows, "val_ua_low"), 100 * _column(rows, "val_ua_high")
+    if np.isfinite(low).any():
+        share_axes.fill_between(epochs, low, high, color=VALIDATION, alpha=0.15, linewidth=0, label="UA, 95 % interval")
+    _line(share_axes, epochs, 100 * _column(rows, "val_wa"), color=SECOND, label="WA")
+    _line(share_axes, epochs, 100 * _column(rows, "val_ua"), color=VALIDATION, label="UA")
+    _line(loss_axes, epochs, _column(rows, "val_loss"), color=VALIDATION, label="loss")
+    for axes, key, scale in ((share_axes, "val_ua", 100), (loss_axes, "val_loss", 1)):
+        _mark(axes, rows, key, chosen_epoch, scale, "chosen")
+        if last_epoch != chosen_epoch:
+            _mark(axes, rows, key, last_epoch, scale, "last", hollow=True)
+    for axes in (share_axes, loss_axes):
+        _over_epochs(axes, rows)
+    share_axes.set_xlabel("")
+    _loss_axis(loss_axes, "loss", rows, ("val_loss",))
+    _percent_axis(share_axes, "WA and UA (%)")
+    legend_above(picture, share_axes, title=validation_name)
+    save_picture(picture, path, notes)
+
+
+def tidy(axes: Axes) -> None:
+    """Leave of the frame what is read: two sides and lines across."""
+    axes.grid(axis="y", color="#e3e6e9", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def legend_above(picture: Figure, axes: Axes, title: str | None = None) -> None:
+    """Name the lines of the axes in one row above the picture."""
+    lines, names = axes.get_legend_handles_labels()
+    picture.legend(lines, names, loc="outside upper center", frameon=False, ncols=len(names), title=title)
+
+
+def save_picture(picture: Figure, path: Path, notes: Sequence[str]) -> None:
+    """Write the picture as PNG, whole or not at all, with the notes below it."""
+    width = int(13 * picture.get_figwidth())  # characters of this size on a line
+    text = "\n".join(textwrap.fill(note, width) for note in notes)
+    if text:
+        picture.supxlabel(text, x=0.01, ha="left", fontsize=8, color=CHOSEN, parse_math=False)
+    with written_beside(path) as beside:
+        picture.savefig(beside, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight", pad_inches=0.12)
+
+
+def _draw_cell(axes: Axes, row: int, column: int, count: int, share: float) -> None:
+    if math.isnan(share):
+        axes.text(column, row, "–", ha="center", va="center", color="#999999", fontsize=9)
+        return
+    color = "white" if share > 62 else "#222222" if count else "#b8bec6"
+    text = f"{count}\n{share:.0f} %" if count else "0"
+    axes.text(column, row, text, ha="center", va="center", color=color, fontsize=9, linespacing=1.25)
+
+
+def _column(rows: Rows, key: str) -> np.ndarray:
+    values = (row.get(key) for row in rows)
+    return np.array([math.nan if value is None else float(value) for value in values])
+
+
+def _line(axes: Axes, epochs: np.ndarray, values: np.ndarray, *, color: str, label: str) -> None:
+    axes.plot(
+        epochs, values, color=color, label=label, linewidth=1.4, marker="o" if len(epochs) < 12 else "", markersize=3
+    )
+
+
+def _mark(axes: Axes, rows: Rows, key: str, epoch: int, scale: float, name: str, *, hollow: bool = False) -> None:
+    values = [scale * float(row[key]) for row in rows if int(row["epoch"]) == epoch]
+    if not values:
+        raise ValueError(f"{name} epoch: expected one of the rows'. Received: {epoch}")
+    axes.axvline(epoch, color=CHOSEN, linewidth=0.8, linestyle=":", zorder=1)
+    axes.plot(
+        [epoch],
+        values,
+        "o",
+        color=CHOSEN,
+        markerfacecolor="white" if hollow else CHOSEN,
+        markersize=6,
+        label=f"{name}: epoch {epoch}",
+        zorder=5,
+    )
+
+
+def _over_epochs(axes: Axes, rows: Rows) -> None:
+    first, last = int(rows[0]["epoch"]), int(rows[-1]["epoch"])
+    margin = max(0.5, 0.03 * (last - first))
+    axes.set_xlim(first - margin, last + margin)
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+    tidy(axes)
+
+
+def _loss_axis(axes: Axes, name: str, rows: Rows, keys: Sequence[str]) -> None:
+    axes.set_ylabel(name)
+    values = np.concatenate([_column(rows, key) for key in keys])
+    finite = values[np.isfinite(values)]
+    if finite.size:  # a few wild epochs while the batch norm settles may leave the picture, not flatten the rest
+        axes.set_ylim(0, 1.08 * min(finite.max(), 2 * np.percentile(finite, 98)) + 1e-9)
+
+
+def _percent_axis(axes: Axes, name: str) -> None:
+    axes.set_ylabel(name)
+    axes.set_ylim(0, 101)

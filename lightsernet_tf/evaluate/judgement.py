@@ -1,0 +1,170 @@
+"""What is said of utterances, judged by part (training, validation, test), and how a report shows it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lightsernet_tf.data.experiment import Experiment
+from lightsernet_tf.data.splits import Fold
+from lightsernet_tf.evaluate.figures import draw_confusion
+from lightsernet_tf.evaluate.predictors import Hearing, Predictor, hear_features, hear_recordings
+from lightsernet_tf.evaluate.scores import Scores, score
+from lightsernet_tf.files import write_csv, write_json, write_text
+from lightsernet_tf.predict.model_file import InputKind
+from lightsernet_tf.reporting.markdown import Intervals, interval, percent, scores_section, summary_section
+from lightsernet_tf.train.metrics import bootstrap_intervals
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a network says of some utterances, and how good that is.
+
+    Parameters
+    ----------
+    positions
+        Which utterances.
+    true
+        int [utterances], the class of each.
+    probabilities
+        float [utterances, classes].
+    scores
+        What that amounts to.
+    intervals
+        95 % bootstrap interval of each figure, over utterances.
+    """
+
+    positions: tuple[int, ...]
+    true: np.ndarray
+    probabilities: np.ndarray
+    scores: Scores
+    intervals: Intervals
+
+
+def hear_as(kind: InputKind, predict: Predictor, experiment: Experiment) -> Hearing:
+    """Return what a predictor of waveforms, or of features, says of an experiment's utterances."""
+    if kind == "features":
+        return hear_features(predict, experiment.store)
+    paths = [utterance.path for utterance in experiment.corpus.utterances]
+    return hear_recordings(predict, paths, experiment.config.audio, experiment.config.features)
+
+
+def judge(hear: Hearing, experiment: Experiment, positions: Sequence[int]) -> Judgement:
+    """Judge what hears (a network, a TFLite file) on some utterances."""
+    probabilities = hear(positions)
+    true = experiment.class_ids[list(positions)]
+    seed = experiment.config.train.seed
+    intervals = bootstrap_intervals(true, probabilities.argmax(axis=1), experiment.labels, seed=seed)
+    return Judgement(tuple(positions), true, probabilities, score(true, probabilities, experiment.labels), intervals)
+
+
+def judge_parts(hear: Hearing, experiment: Experiment, fold: Fold) -> dict[str, Judgement]:
+    """Judge training, validation and test data apart; a part without utterances is left out."""
+    return {part: judge(hear, experiment, positions) for part, positions in fold.parts().items() if positions}
+
+
+def part_lines(parts: Mapping[str, Judgement]) -> list[str]:
+    """Return a line of figures for each part, for a terminal."""
+    return [
+        f"  {part:10} UA {interval(judged.scores.ua, judged.intervals['ua'])}  "
+        f"WA {percent(judged.scores.wa)}  macro F1 {percent(judged.scores.macro_f1)}  "
+        f"({judged.scores.utterances} utterances"
+        + (f", none of {', '.join(judged.scores.absent)})" if judged.scores.absent else ")")
+        for part, judged in parts.items()
+    ]
+
+
+def part_summary(parts: Mapping[str, Judgement]) -> str:
+    """Return a report's table with a line for each part."""
+    return summary_section(
+        "Figures", {part: one.scores for part, one in parts.items()}, {p: one.intervals for p, one in parts.items()}
+    )
+
+
+def part_sections(parts: dict[str, Judgement], folder: Path, name: str, notes: Sequence[str]) -> list[str]:
+    """Draw the confusion matrices into a report's folder and return a section for each part, the last part first."""
+    for part, judged in parts.items():
+        draw_confusion(judged.scores, folder / f"confusion_{part}.png", f"{name}, {part}", notes)
+    return [
+        scores_section(part.capitalize(), judged.scores, judged.intervals, picture=f"confusion_{part}.png")
+        for part, judged in reversed(parts.items())
+    ]
+
+
+def fold_facts(experiment: Experiment, fold: Fold) -> dict[str, Any]:
+    """Return what is trained and how, and on whom, by name, for a report."""
+    speakers = {f"{part} speakers": experiment.speakers(ids) or "none" for part, ids in fold.parts().items()}
+    return {**experiment_facts(experiment), "fold": fold.name, **speakers}
+
+
+def write_judgements(
+    folder: Path,
+    text: str,
+    experiment: Experiment,
+    parts: Mapping[str, Judgement],
+    notes: Sequence[str],
+    **more: Any,
+) -> Path:
+    """Write predictions.csv, report.md and, with ``more`` in it, scores.json; return the report's path."""
+    write_predictions(folder / "predictions.csv", experiment, parts, notes)
+    write_text(folder / "report.md", text)
+    figures = {part: one.scores.to_dict() for part, one in parts.items()}
+    write_json(folder / "scores.json", {**more, "notes": list(notes), **figures})
+    return folder / "report.md"
+
+
+def experiment_facts(experiment: Experiment) -> dict[str, Any]:
+    """Return what is trained and how, by name, for a report."""
+    config = experiment.config
+    train = config.train
+    features = f"{config.features.kind} {list(experiment.store.input_shape)}, {config.audio.duration_seconds:g} s"
+    if config.features.max_frequency_hz is not None:
+        features += f", up to {config.features.max_frequency_hz:g} Hz"
+    if config.audio.segments == "all":
+        features += ", all segments"
+    given = ", ".join(f"{label} {weight:g}" for label, weight in train.class_weights.items())
+    facts: dict[str, Any] = {
+        "corpus": f"{experiment.corpus.name}, {experiment.num_used} utterances",
+        "labels": experiment.labels,
+        "protocol": f"{config.split.protocol}, split seed {config.split.seed}",
+        "features": features,
+        "loss": train.loss + (f", gamma {train.gamma:g}" if train.loss == "focal" else ""),
+        "balance": train.balance + (f": {given}" if given else ""),
+        "training": f"{train.epochs} epochs, batch {train.batch_size}, learning rate {train.learning_rate:g} "
+        f"({train.schedule}), dropout {config.model.dropout:g}, seed {train.seed}",
+        "epoch chosen": f"by {train.choose_by} on "
+        + ("the test data" if config.split.protocol == "published" else "validation data"),
+    }
+    augmented = [f"{name} {value:g}" for name, value in dataclasses.asdict(config.augment).items() if value]
+    return facts | ({"augmentation": augmented} if augmented else {})
+
+
+def write_predictions(
+    path: Path, experiment: Experiment, parts: Mapping[str, Judgement], notes: Sequence[str] = ()
+) -> None:
+    """Write one line per utterance: part, file, speaker, true and predicted label, probability of each label, notes."""
+    rows = []
+    for part, judged in parts.items():
+        names = experiment.names(judged.positions)
+        for index, position in enumerate(judged.positions):
+            probabilities = judged.probabilities[index]
+            rows.append(
+                {
+                    "part": part,
+                    "utterance": names[index],
+                    "speaker": experiment.corpus.utterances[position].speaker,
+                    "true": experiment.labels[judged.true[index]],
+                    "predicted": experiment.labels[int(probabilities.argmax())],
+                    **{
+                        f"p({label})": f"{value:.6f}"
+                        for label, value in zip(experiment.labels, probabilities, strict=True)
+                    },
+                    "note": "; ".join(notes),
+                }
+            )
+    write_csv(path, rows)

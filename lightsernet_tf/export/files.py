@@ -1,0 +1,245 @@
+"""From a trained run to .tflite files, each held against Keras before it gets its name, and each with its card."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightsernet_tf.data.experiment import Experiment, prepare
+from lightsernet_tf.errors import ConfigError, ModelError, RunError
+from lightsernet_tf.evaluate.judgement import judge
+from lightsernet_tf.export.card import model_card
+from lightsernet_tf.export.description import calibration_sentence, describe, judged_as_data, latency
+from lightsernet_tf.export.expectations import read_cross_validation
+from lightsernet_tf.export.flatbuffer import Graph
+from lightsernet_tf.export.graph import Io, Precision, float_graph, quantize
+from lightsernet_tf.export.proof import Proof, prove
+from lightsernet_tf.export.source import ExportSource, Reference, reference_of
+from lightsernet_tf.features.windows import window_samples
+from lightsernet_tf.files import written_beside
+from lightsernet_tf.predict.litert import LiteRTNetwork
+from lightsernet_tf.predict.model_file import InputKind, with_description
+from lightsernet_tf.runs.checkpoints import load_weights
+from lightsernet_tf.runs.run import Run
+from lightsernet_tf.train.fit import build_network
+from lightsernet_tf.train.fold import same_fold
+
+LICENCE = "Apache-2.0"
+PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "dynamic_int8", "int8")
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that was written, or would have been.
+
+    Parameters
+    ----------
+    path
+        The .tflite file; its card lies beside it, ``.md``.
+    precision
+        What it computes in.
+    size_bytes
+        Of the file, its description included.
+    proof
+        How it compares with Keras.
+    """
+
+    path: Path
+    precision: Precision
+    size_bytes: int
+    proof: Proof
+
+    @property
+    def card_path(self) -> Path:
+        """The model card."""
+        return self.path.with_suffix(".md")
+
+
+class ExportError(ModelError):
+    """Some files could not be exported; ``exported`` tells of those that were."""
+
+    def __init__(self, message: str, exported: Sequence[Exported]) -> None:
+        super().__init__(message)
+        self.exported = list(exported)
+
+
+def export(
+    run: Run,
+    epoch: str = "best",
+    *,
+    kind: InputKind = "waveform",
+    precisions: Sequence[Precision] = PRECISIONS,
+    io: Io | None = None,
+    output: Path | None = None,
+    name: str | None = None,
+    cross_validation: Path | None = None,
+    licence: str = LICENCE,
+    force: bool = False,
+    experiment: Experiment | None = None,
+) -> list[Exported]:
+    """Export an epoch of a run.
+
+    Each file is held against Keras on the run's validation utterances before it appears under its name; see ``proof``
+    for what may differ.
+
+    Parameters
+    ----------
+    run
+        The run.
+    epoch
+        ``best`` (chosen on validation data), ``last`` or the number of a kept epoch.
+    kind
+        ``waveform``: from samples at any level, front end included; ``features``: the network alone.
+    precisions
+        One file each; see ``conversion.quantize``.
+    io
+        Type of input and output; none: ``int8`` for the ``int8`` file of ``features``, else ``float32``.
+    output
+        Folder of the files; none: ``export`` in the run's.
+    name
+        How the files' names begin; none: the run's name.
+    cross_validation
+        Folder of a cross-validation of the same settings, whose figures say what to expect of new speakers.
+    licence
+        Of the model.
+    force
+        Keep a file that does not compare as it should, marked so.
+    experiment
+        ``prepare(run.config)`` where it is already there.
+
+    Raises
+    ------
+    ExportError
+        If a precision cannot be converted, or its file does not compare as it should; the others are exported.
+    InputError
+        If anything given cannot work.
+    """
+    if io == "int8" and (kind != "features" or set(precisions) != {"int8"}):
+        raise ConfigError(
+            f"io int8: expected input features and precision int8. Received: {kind}, {', '.join(precisions)}"
+        )
+    experiment = experiment.under(run.config) if experiment else prepare(run.config)
+    fold = same_fold(run, experiment)
+    number = run.resolve_epoch(epoch)
+    _check_run(run, experiment)
+    expected = None if cross_validation is None else read_cross_validation(cross_validation, experiment)
+    folder = output or run.path / "export"
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)  # whatever forbids it, before the work
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+    network = build_network(experiment)
+    load_weights(network, run.weights_path(number))
+    _logger.info("%s, epoch %d: converting, and asking Keras", run.path, number)
+    graph = float_graph(
+        network,
+        kind,
+        window_samples(experiment.config.audio, experiment.config.features.sample_rate_hz),
+        experiment.config.features,
+    )
+    source = ExportSource(run, number, experiment, fold, network, kind, graph)
+    reference = reference_of(source, force=force)
+    stem = (name or run.path.name) + ("" if kind == "waveform" else "_features")
+    exported: list[Exported] = []
+    failures: list[str] = []
+    for precision in dict.fromkeys(precisions):
+        path = folder / f"{stem}_{precision}.tflite"
+        _logger.info("%s: making and checking it", path.name)
+        try:
+            exported.append(_export_one(source, precision, io, path, reference, expected, licence, force=force))
+        except ModelError as error:
+            failures.append(f"{path.name}: {error}")
+        except OSError as error:  # a full disk: what is written stays, and the rest would fare no better
+            failures.append(f"{path}: {error.strerror or error}")
+            break
+    if failures:
+        if made and not exported:
+            with contextlib.suppress(OSError):  # somebody else may have put something into it
+                folder.rmdir()
+        raise ExportError("; ".join(failures), exported)
+    return exported
+
+
+def _export_one(
+    source: ExportSource,
+    precision: Precision,
+    io: Io | None,
+    path: Path,
+    reference: Reference,
+    expected: dict[str, Any] | None,
+    licence: str,
+    *,
+    force: bool,
+) -> Exported:
+    as_integers: Io = io or ("int8" if source.kind == "features" and precision == "int8" else "float32")
+    in_floats = precision == "float32"
+    model = source.graph if in_floats else quantize(source.observed, precision, source.kind, as_integers)
+    labels = source.experiment.labels
+    network = LiteRTNetwork(model, source.input_shape, len(labels))
+    hear = source.hear(lambda batch: _finite(network.predict_batch(batch)))
+    measured = {
+        part: judge(hear, source.experiment, positions)
+        for part, positions in source.fold.parts().items()
+        if positions and part != "training"
+    }
+    validation = measured["validation"]
+    proof = prove(
+        validation.true,
+        reference.of_own_features,
+        reference.of_file_inputs,
+        validation.probabilities,
+        labels,
+        precision,
+    )
+    if not proof.passed and not force:
+        raise ModelError(f"{proof.sentence()}; this file is not written (force keeps the file and marks it)")
+    document = {
+        **describe(source, expected, licence),
+        "precision": precision,
+        "calibration": "" if in_floats else calibration_sentence(source, precision),
+        "operators": sorted({operator.name for operator in Graph(model).operators()}),
+        "model_bytes": len(model),
+        "proof": proof.to_dict(),
+        "level": reference.level,
+        "measured": {part: judged_as_data(judged) for part, judged in measured.items()},
+        "latency": latency(model, source, len(labels)),
+    }
+    document["input"] |= {"dtype": as_integers}
+    document["output"] |= {"dtype": as_integers}
+    content = with_description(model, document)
+    exported = Exported(path, precision, len(content), proof)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    # The model takes its name first, and an older card goes before: no card ever lies beside another model.
+    with written_beside(exported.card_path) as card_beside, written_beside(path) as model_beside:
+        model_beside.write_bytes(content)
+        card_beside.write_text(model_card(document, path.name, len(content)), encoding="utf-8")
+        exported.card_path.unlink(missing_ok=True)
+    return exported
+
+
+def _check_run(run: Run, experiment: Experiment) -> None:
+    if run.about.get("input_shape") != list(experiment.store.input_shape):
+        raise RunError(
+            f"{run.path}: expected features of the shape that was trained on, {run.about.get('input_shape')}. "
+            f"Received: {list(experiment.store.input_shape)}; config.yaml was changed since"
+        )
+    if not isinstance(run.about.get("versions"), dict):
+        raise RunError(f"{run.path / 'run.json'}: expected the versions of packages. Received: none")
+
+
+def _finite(probabilities: NDArray[Any]) -> NDArray[Any]:
+    if not np.isfinite(probabilities).all():
+        raise ModelError("expected probabilities. Received: NaN or infinity from the file")
+    return probabilities

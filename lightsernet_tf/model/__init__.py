@@ -1,0 +1,1 @@
+"""The network, its layers and its losses, in pure Keras 3."""

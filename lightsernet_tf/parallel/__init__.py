@@ -1,0 +1,1 @@
+"""Independent trainings side by side, in processes or on a Dask cluster."""

@@ -1,0 +1,1 @@
+"""Recognise emotions on a device, with NumPy and LiteRT alone."""

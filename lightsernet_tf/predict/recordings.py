@@ -1,0 +1,243 @@
+"""Recognising what a user names: files, folders, raw samples from a pipe, a microphone.
+
+What this module does not do: recognise (see runtime.py) or word the results (see prediction_lines.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import queue
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightsernet_tf.audio.sound_files import SUFFIXES, read_sound_file
+from lightsernet_tf.errors import AudioError, ConfigError, ModelError
+from lightsernet_tf.predict.prediction import Prediction
+from lightsernet_tf.predict.recognizer import EmotionRecognizer
+from lightsernet_tf.predict.stream import DEFAULT_HOP_SECONDS
+
+SHIPPED_MODEL = "light_sernet_emodb_int8.tflite"
+Encoding = Literal["s16le", "s32le", "f32le"]
+ENCODINGS: dict[Encoding, str] = {"s16le": "<i2", "s32le": "<i4", "f32le": "<f4"}
+# How sound files begin that might be piped in by mistake: WAV and its kin, FLAC, OGG, AIFF, AU, CAF, MP3.
+_SOUND_FILES = (b"RIFF", b"RIFX", b"RF64", b"riff", b"fLaC", b"OggS", b"FORM", b".snd", b"caff", b"ID3", b"\xff\xfb")
+TOO_LONG = "expected a recording that fits into memory. Received: a longer one; cut it, or pipe it in with --timeline"
+_CHUNK_SECONDS = 0.1
+_MOST_WAITING = 1000  # blocks, of some 10 ms each
+_SILENT_MICROPHONE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Samples [samples, channels] and where they come from."""
+
+    source: str
+    samples: NDArray[Any]
+    rate_hz: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is heard in a recording, or in a span of it, or why nothing could be."""
+
+    source: str
+    prediction: Prediction | None = None
+    problem: str | None = None
+
+
+def shipped_model() -> Path:
+    """Return the model that came with this package.
+
+    Raises
+    ------
+    ModelError
+        If there is none.
+    """
+    here = Path(__file__).parents[2] / "tflite" / SHIPPED_MODEL
+    if here.is_file():
+        return here
+    try:
+        installed = importlib.metadata.files("lightsernet-tf") or []
+    except importlib.metadata.PackageNotFoundError:
+        installed = []
+    for file in installed:
+        path = Path(str(file.locate()))
+        if path.name == SHIPPED_MODEL and path.is_file():
+            return path.resolve()
+    raise ModelError(f"--model: expected a .tflite file, as {SHIPPED_MODEL} did not come with this installation")
+
+
+def find_recordings(names: Iterable[Path]) -> list[Path]:
+    """Return the files, and in place of each folder the sound files below it, sorted.
+
+    Hidden files are passed over, and so is what is neither a file nor a link to nothing. Links are followed; a folder
+    that several lead to is read once.
+
+    Raises
+    ------
+    AudioError
+        If a folder holds none or may not be read.
+    """
+    found: list[Path] = []
+    for name in names:
+        inside = _sound_files_below(name) if _is_folder(name) else [name]
+        if not inside:
+            raise AudioError(f"{name}: expected sound files ({', '.join(SUFFIXES)}) in the folder. Received: none")
+        found += inside
+    return found
+
+
+def _is_folder(name: Path) -> bool:
+    try:
+        return name.is_dir()
+    except OSError:  # a name that cannot be: whoever reads it says what is wrong with it
+        return False
+
+
+def _sound_files_below(folder: Path) -> list[Path]:
+    found: list[Path] = []
+    visited: set[str] = set()  # what the links lead to, so that none leads round in circles
+    for parent, folders, names in os.walk(folder, onerror=_refuse_folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        resolved = os.path.realpath(parent)
+        if resolved in visited:
+            folders.clear()
+            continue
+        visited.add(resolved)
+        paths = (Path(parent, name) for name in names if not name.startswith("."))
+        found += (path for path in paths if path.suffix.lower() in SUFFIXES and (path.is_file() or not path.exists()))
+    return sorted(found)
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise AudioError(f"{error.filename}: expected a folder that can be read. Received: {error.strerror}") from error
+
+
+def read_file(path: Path) -> Recording:
+    """Read a sound file; for errors see ``read_sound_file``."""
+    samples, rate_hz = read_sound_file(path)
+    return Recording(str(path), samples, rate_hz)
+
+
+def recognize(recognizer: EmotionRecognizer, recording: Recording) -> Result:
+    """Say what is heard in a whole recording."""
+    try:
+        return Result(recording.source, recognizer.predict(recording.samples, recording.rate_hz))
+    except AudioError as error:
+        return Result(recording.source, problem=str(error))
+    except MemoryError:
+        return Result(recording.source, problem=TOO_LONG)
+
+
+def timeline(
+    recognizer: EmotionRecognizer,
+    source: str,
+    chunks: Iterable[NDArray[Any]],
+    rate_hz: int,
+    hop_seconds: float = DEFAULT_HOP_SECONDS,
+    smoothing_seconds: float = 0.0,
+) -> Iterator[Result]:
+    """Yield what is heard each hop, as soon as its samples are there; at least one result."""
+    heard, samples = False, 0
+    try:
+        stream = recognizer.stream(rate_hz, hop_seconds, smoothing_seconds)
+        for chunk in chunks:
+            samples += len(chunk)
+            for decision in stream.feed(chunk):
+                heard = True
+                yield Result(source, decision)
+        for decision in stream.finish():
+            heard = True
+            yield Result(source, decision)
+        if not heard:
+            shortest = recognizer.description.min_samples / recognizer.sample_rate_hz
+            problem = f"waveform: expected at least {shortest:.3f} s. Received: {samples / rate_hz:.3f} s"
+            yield Result(source, problem=problem)
+    except AudioError as error:
+        yield Result(source, problem=str(error))
+
+
+def chunks_of(recording: Recording) -> list[NDArray[Any]]:
+    """Return a recording in pieces, so that its decisions come while it is heard."""
+    length = max(1, round(_CHUNK_SECONDS * recording.rate_hz))
+    return [recording.samples[start : start + length] for start in range(0, len(recording.samples), length)]
+
+
+def read_pcm(stream: BinaryIO, encoding: Encoding, channels: int, rate_hz: int) -> Iterator[NDArray[Any]]:
+    """Yield raw samples [samples, channels] as they arrive; a last one that is not whole is passed over.
+
+    Raises
+    ------
+    AudioError
+        If it is a sound file that arrives.
+    """
+    dtype = np.dtype(ENCODINGS[encoding])
+    frame_bytes = dtype.itemsize * channels
+    chunk_bytes = max(1, round(_CHUNK_SECONDS * rate_hz)) * frame_bytes
+    rest = stream.read(4)
+    if rest.startswith(_SOUND_FILES):
+        raise AudioError(f"expected raw samples, {encoding}. Received: a sound file; give its name instead of -")
+    while content := _read_some(stream, chunk_bytes):
+        rest += content
+        whole = len(rest) // frame_bytes * frame_bytes
+        yield np.frombuffer(rest[:whole], dtype).reshape(-1, channels)
+        rest = rest[whole:]
+    if len(rest) >= frame_bytes:
+        yield np.frombuffer(rest[: len(rest) // frame_bytes * frame_bytes], dtype).reshape(-1, channels)
+
+
+def _read_some(stream: BinaryIO, most: int) -> bytes:
+    # What is there, without waiting for the rest: a microphone's pipe is to be heard as it speaks.
+    read = getattr(stream, "read1", stream.read)
+    return read(most)
+
+
+def listen(rate_hz: int) -> Iterator[NDArray[np.float32]]:
+    """Yield what the default microphone hears, [samples, 1] at a time, until Ctrl-C.
+
+    Raises
+    ------
+    ConfigError
+        If there is no microphone, or nothing to reach it with.
+    """
+    try:
+        import sounddevice
+    except (ImportError, OSError) as error:  # OSError: the package is there, PortAudio is not
+        raise ConfigError(
+            "--microphone: expected the package sounddevice and the PortAudio library "
+            f"(pip install sounddevice; on Debian also: apt install libportaudio2). Received: {_one_line(error)}"
+        ) from error
+    heard: queue.Queue[NDArray[np.float32]] = queue.Queue(maxsize=_MOST_WAITING)
+
+    def keep(samples: NDArray[np.float32], *_: Any) -> None:
+        with contextlib.suppress(queue.Full):  # whoever is that far behind will not catch up: what is new is lost
+            heard.put_nowait(samples.copy())
+
+    try:
+        with sounddevice.InputStream(samplerate=rate_hz, channels=1, dtype="float32", callback=keep):
+            while True:
+                yield heard.get(timeout=_SILENT_MICROPHONE_SECONDS)
+    except (sounddevice.PortAudioError, ValueError) as error:
+        raise ConfigError(
+            f"--microphone: expected a microphone that gives {rate_hz} Hz (--rate). Received: {_one_line(error)}"
+        ) from error
+    except queue.Empty as error:
+        raise ConfigError(
+            f"--microphone: expected samples. Received: none for {_SILENT_MICROPHONE_SECONDS:g} s"
+        ) from error
+
+
+def joined(chunks: Sequence[NDArray[Any]], channels: int) -> NDArray[Any]:
+    """Return chunks [samples, channels] as one array."""
+    return np.concatenate(chunks) if chunks else np.zeros((0, channels), np.float32)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

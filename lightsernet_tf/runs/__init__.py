@@ -1,0 +1,1 @@
+"""What a run leaves on disk: its folder, its checkpoints, and a table of many runs."""

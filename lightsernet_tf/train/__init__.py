@@ -1,0 +1,1 @@
+"""Train one fold, keep every epoch, and resume to the bit."""

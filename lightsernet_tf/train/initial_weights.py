@@ -1,0 +1,93 @@
+"""Starting from weights that are already there, without letting them carry test data, or a wrong label order, along."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+from lightsernet_tf.data.experiment import Experiment
+from lightsernet_tf.data.splits import NO_TEST_NOTE, SPEAKER_INDEPENDENT, Fold
+from lightsernet_tf.errors import RunError
+from lightsernet_tf.runs.checkpoints import load_weights
+from lightsernet_tf.runs.run import Run
+
+KEY = "train.initial_weights"
+
+
+@dataclass(frozen=True)
+class InitialWeights:
+    """A file of weights, and what every figure of a network that starts from it has to say."""
+
+    path: Path
+    notes: tuple[str, ...]
+
+
+def load_initial_weights(network: keras.Model, experiment: Experiment, fold: Fold) -> tuple[str, ...]:
+    """Set a network to the weights that ``train.initial_weights`` names, if it does, and return what has to be said.
+
+    Raises
+    ------
+    RunError
+        As `find_initial_weights`, or if the file is damaged or of another network.
+    """
+    if experiment.config.train.initial_weights is None:
+        return ()
+    start = find_initial_weights(experiment.config.train.initial_weights, experiment, fold)
+    load_weights(network, start.path)
+    return start.notes
+
+
+def find_initial_weights(given: str, experiment: Experiment, fold: Fold) -> InitialWeights:
+    """Return the weights that a run's folder (its chosen epoch) or a file's name means.
+
+    Raises
+    ------
+    RunError
+        If there is no such run or epoch, or the run that the weights come from has other labels or features, or has
+        heard what the fold tests.
+    """
+    path = Path(given).expanduser()
+    if path.is_dir():
+        run = Run.open(path)
+        path = run.weights_path(run.resolve_epoch("best"))
+    elif (path.parents[1] / "run.json").exists() if len(path.parents) > 1 else False:
+        run = Run.open(path.parents[1])
+    else:
+        return InitialWeights(path, (f"started from the weights in {path.name}, whose training data is not known",))
+    _check_fits(run, experiment)
+    _check_has_not_heard(run, experiment, fold)
+    notes = [note for note in run.notes if note != NO_TEST_NOTE]  # which tells of that run's figures alone
+    return InitialWeights(path, (*notes, f"started from {run.path.name}, {path.name.split('.')[0]}"))
+
+
+def _check_fits(run: Run, experiment: Experiment) -> None:
+    if run.labels != experiment.labels:
+        raise RunError(
+            f"{KEY}: expected a run of the labels {', '.join(experiment.labels)}, in this order. "
+            f"Received: {run.path} with {', '.join(run.labels)}"
+        )
+    if run.config.features != experiment.config.features:
+        raise RunError(f"{KEY}: expected a run of the same features. Received: {run.path} with {run.config.features}")
+
+
+def _check_has_not_heard(run: Run, experiment: Experiment, fold: Fold) -> None:
+    if run.config.corpus.name != experiment.config.corpus.name:
+        return  # names of another corpus say nothing about this one
+    # Under the published protocol the test data is the validation data, here as there.
+    parts = ["training"] if experiment.config.split.protocol == "published" else ["training", "validation"]
+    heard = {name for part in parts for name in run.split[part]["utterances"]}
+    speakers = {name for part in parts for name in run.split[part]["speakers"]}
+    tested = [name for name in experiment.names(fold.test) if name in heard]
+    if tested:
+        raise RunError(
+            f"{KEY}: expected weights that have not heard the test data of {fold.name}. "
+            f"Received: {run.path}, which has heard {len(tested)} of its utterances, e.g. {tested[0]}"
+        )
+    known = sorted(speakers & set(experiment.speakers(fold.test)))
+    if known and experiment.config.split.protocol in SPEAKER_INDEPENDENT:
+        raise RunError(
+            f"{KEY}: expected weights that have not heard the test speakers of {fold.name}. "
+            f"Received: {run.path}, which has heard {', '.join(known)}"
+        )

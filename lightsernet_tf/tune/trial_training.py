@@ -1,0 +1,233 @@
+"""Training one trial of a search: its folds, each an ordinary run in a process of its own, and what they come to.
+
+Whatever happens to a process (too little memory ends it without a word), the search that started it goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import math
+import multiprocessing
+import os
+import shutil
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from lightsernet_tf.config import Config, ModelConfig, TrainConfig
+from lightsernet_tf.config_parser import config_from, with_values
+from lightsernet_tf.errors import ConfigError, InputError, RunError, WriteError
+from lightsernet_tf.files import PARTIAL_PREFIX
+from lightsernet_tf.parallel.processes import name_lines, set_up_process
+from lightsernet_tf.runs.run import LOCK
+from lightsernet_tf.tune.trial import FoldOutcome, Trial, read_trial, trial_path, write_trial
+
+if TYPE_CHECKING:
+    from lightsernet_tf.data.experiment import Experiment
+
+
+class TrialTrainer:
+    """Trains trials one after the other, as many of their folds at once as it has processes.
+
+    Parameters
+    ----------
+    search_path
+        The search's folder.
+    config
+        What all trials share.
+    folds
+        How many folds a trial trains.
+    processes, threads
+        Processes at once, and threads of each.
+    """
+
+    def __init__(self, search_path: Path, config: Config, *, folds: int, processes: int, threads: int) -> None:
+        self._search_path, self._config, self._folds = search_path, config, folds
+        self._processes, self._threads = processes, threads
+        self._pool: ProcessPoolExecutor | None = None
+        self._checked = False
+
+    def __enter__(self) -> TrialTrainer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._end_pool()
+
+    def train(self, trial: Trial) -> Trial:
+        """Train a trial, or go on with it, and return it completed or failed; nothing where that is done.
+
+        Raises
+        ------
+        WriteError
+            If the disk is at fault and not the trial.
+        InputError
+            If it is the first one here and its corpus cannot be used; see `check_data`.
+        """
+        found = read_trial(self._search_path, trial.name)
+        if found is not None and dict(found.values) != dict(trial.values):
+            raise RunError(
+                f"{trial_path(self._search_path, trial.name)}: expected a trial of {dict(trial.values)}. "
+                f"Received: one of {dict(found.values)}"
+            )
+        if found is not None and found.status != "running":
+            return found
+        self.check_data()  # what is wrong with this machine's corpus is no trial's fault
+        write_trial(self._search_path, trial)
+        try:
+            config = with_values(self._config, trial.values)
+            folds = self._train_folds(config, trial)
+        except WriteError:
+            raise
+        except BrokenProcessPool:
+            self._end_pool()
+            ended = replace(trial, status="failed", reason="its process was killed, perhaps for want of memory")
+        except InputError as error:
+            ended = replace(trial, status="failed", reason=str(error))
+        else:
+            ended = replace(trial, status="completed", folds=folds)
+        write_trial(self._search_path, ended)
+        return ended
+
+    def check_data(self) -> None:
+        """Read the corpus, and compute the features that the trials share, before the first of them; once.
+
+        Raises
+        ------
+        InputError
+            If that cannot work, or there are fewer folds than asked for.
+        """
+        if self._checked:
+            return
+        try:
+            self._running_pool().submit(_check_folds, self._config, self._folds).result()
+        except BrokenProcessPool as error:
+            raise RunError(
+                f"{self._search_path}: expected a process that lives to compute the features. Received: one that was "
+                "killed, perhaps for want of memory"
+            ) from error
+        self._checked = True
+
+    def _train_folds(self, config: Config, trial: Trial) -> tuple[FoldOutcome, ...]:
+        configs = [replace(config, split=replace(config.split, fold=fold)) for fold in range(self._folds)]
+        pool = self._running_pool()
+        futures = [pool.submit(train_fold, self._search_path, trial, one) for one in configs]
+        try:
+            return tuple(future.result() for future in futures)
+        except KeyboardInterrupt:  # which a terminal sends to all processes, but others to one alone
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+        except Exception:  # whatever failed one fold, raised again when the others have ended
+            _wait_for_the_others(futures)
+            raise
+
+    def _running_pool(self) -> ProcessPoolExecutor:
+        # The process that searches never starts TensorFlow's devices: it would keep a GPU's memory from those that do.
+        if self._pool is not None:
+            try:
+                self._pool.submit(os.getpid).result()
+            except BrokenProcessPool:  # a process that was killed between two trials is no trial's fault
+                self._end_pool()
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self._processes,
+                multiprocessing.get_context("spawn"),  # a fork would inherit a TensorFlow that does not stand it
+                set_up_process,
+                (self._threads,),
+            )
+        return self._pool
+
+    def _end_pool(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+
+def _wait_for_the_others(futures: list[Future[FoldOutcome]]) -> None:
+    """Leave no fold of a failed trial behind that trains while the next trial begins."""
+    for future in futures:
+        if not future.cancel():
+            with contextlib.suppress(Exception):  # the first one was raised
+                future.result()
+
+
+def _check_folds(config: Config, folds: int) -> None:
+    experiment = _prepared(config)
+    if len(experiment.folds) < folds:
+        raise ConfigError(
+            f"search.folds: expected at most the {len(experiment.folds)} of {config.split.protocol}. Received: {folds}"
+        )
+
+
+def train_fold(search_path: Path, trial: Trial, config: Config) -> FoldOutcome:
+    """Train one fold of a trial as ``train`` does, and judge its chosen epoch on the validation data alone.
+
+    Raises
+    ------
+    InputError
+        If it cannot be trained, also for want of memory.
+    """
+    import tensorflow as tf
+
+    try:
+        return _train_fold(search_path, trial, config)
+    except (MemoryError, tf.errors.OpError) as error:  # outside of an epoch; what TensorFlow raises cannot be pickled
+        reason = " ".join(str(error).split())[:200] or "no memory left"
+        raise RunError(f"trial {trial.name}: expected to train. Received: {type(error).__name__}: {reason}") from None
+
+
+def _train_fold(search_path: Path, trial: Trial, config: Config) -> FoldOutcome:
+    import keras
+
+    from lightsernet_tf.data.splits import choose_fold
+    from lightsernet_tf.evaluate.run import judge_validation
+    from lightsernet_tf.train.fold import train_or_resume
+
+    keras.utils.clear_session()  # else a process that trains many networks keeps them all
+    experiment = _prepared(config)
+    fold = choose_fold(experiment.folds, config.split)
+    name_lines(f"trial {trial.name}, {fold.name}")
+    path = trial_path(search_path, trial.name) / fold.name
+    if trial.continues is not None and not path.exists():
+        _copy_run(trial_path(search_path, trial.continues) / fold.name, path)
+    # Whoever trains here, perhaps for a worker that was thought lost, brings the trial to its end.
+    run = train_or_resume(config, experiment, path, until_epoch=trial.epochs, wait_seconds=math.inf)
+    epoch, judged = judge_validation(run, experiment)
+    low, high = judged.intervals["ua"]
+    return FoldOutcome(
+        fold.name,
+        epoch,
+        judged.scores.utterances,
+        judged.scores.ua,
+        judged.scores.wa,
+        judged.scores.macro_f1,
+        low,
+        high,
+    )
+
+
+def _copy_run(source: Path, path: Path) -> None:
+    beside = path.with_name(f"{PARTIAL_PREFIX}{path.name}")
+    shutil.rmtree(beside, ignore_errors=True)  # what a kill left
+    shutil.copytree(source, beside, ignore=shutil.ignore_patterns(LOCK, "reports"))
+    beside.rename(path)
+
+
+def _prepared(config: Config) -> Experiment:
+    data = replace(config, model=ModelConfig(), train=TrainConfig(), split=replace(config.split, fold=0), run_name=None)
+    return _prepared_data(json.dumps(data.to_dict())).under(config)
+
+
+@functools.lru_cache(maxsize=4)
+def _prepared_data(settings: str) -> Experiment:
+    """Return what trials on the same data share; a process trains many."""
+    from lightsernet_tf.data.experiment import prepare
+
+    return prepare(config_from(json.loads(settings)))

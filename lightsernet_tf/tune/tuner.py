@@ -1,0 +1,184 @@
+"""The tuner: between Keras Tuner's oracle, which chooses settings, and the training of trials."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import grpc
+import keras_tuner
+from keras_tuner.engine.base_tuner import BaseTuner
+from keras_tuner.src import protos
+
+from lightsernet_tf.errors import RunError
+from lightsernet_tf.reporting.markdown import percent
+from lightsernet_tf.tune.folder import Search
+from lightsernet_tf.tune.oracles import OBJECTIVE, LastingOracle
+from lightsernet_tf.tune.space import shown
+from lightsernet_tf.tune.trial import Trial
+from lightsernet_tf.tune.trial_training import TrialTrainer
+
+_HEARTBEAT_SECONDS = 2.0
+_CHIEF_GONE_SECONDS = 3600.0  # Keras Tuner's own patience
+_logger = logging.getLogger(__name__)
+
+
+class SearchStopped(keras_tuner.errors.FatalError):
+    """The search ended by something that no other trial would mend, such as a full disk."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class SearchTuner(BaseTuner):
+    """Trains what the oracle chooses, through the same function as ``train``.
+
+    Parameters
+    ----------
+    oracle
+        Chooses the settings of trials.
+    search
+        What they mean, and where they go.
+    trainer
+        Trains them; none: this is the chief, which does not.
+    """
+
+    def __init__(self, oracle: LastingOracle, search: Search, trainer: TrialTrainer | None) -> None:
+        self._search, self._trainer, self._waiting = search, trainer, False
+        self._heartbeat: _Heartbeat | None = None
+        super().__init__(oracle=oracle, directory=str(search.path.parent), project_name=search.path.name)
+        if self._is_worker():
+            return
+        if (search.path / "oracle.json").exists():
+            oracle.reload()
+        elif search.has_begun():
+            raise RunError(
+                f"{search.path / 'oracle.json'}: expected the state of the search, whose trials are there. "
+                "Received: no such file"
+            )
+
+    def run_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> dict[str, float]:
+        """Train a trial and return its objective.
+
+        Raises
+        ------
+        keras_tuner.errors.FailedTrialError
+            If it failed; its ``outcome.json`` says why.
+        """
+        chosen = trial.hyperparameters.values
+        values = self._search.space.values_of(chosen)
+        planned = Trial(
+            trial.trial_id,
+            "running",
+            values,
+            epochs=int(chosen.get("tuner/epochs") or values.get("train.epochs", self._search.settings.train.epochs)),
+            num_folds=self._search.settings.search.folds,
+            continues=chosen.get("tuner/trial_id") or None,
+        )
+        _logger.info("trial %s: %s", planned.name, ", ".join(f"{key} {shown(value)}" for key, value in values.items()))
+        with self._heartbeat.of(planned.name) if self._heartbeat else nullcontext():
+            ended = self._train(planned)
+        if ended.objective is None:
+            _logger.warning("trial %s failed: %s", ended.name, ended.reason)
+            raise keras_tuner.errors.FailedTrialError(ended.reason)
+        _logger.info("trial %s: validation UA %s", ended.name, percent(ended.objective))
+        return {OBJECTIVE: ended.objective}
+
+    def _train(self, planned: Trial) -> Trial:
+        assert self._trainer is not None
+        try:
+            return self._trainer.train(planned)
+        except Exception as error:  # Keras Tuner would take anything for the trial's fault, and go on to the next
+            raise SearchStopped(error) from error
+
+    def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
+        """Train trials until the oracle has no more; as a worker, be heard by the chief meanwhile."""
+        if not self._is_worker():
+            super().search(*fit_args, **fit_kwargs)
+            return
+        self._heartbeat = _Heartbeat(self.oracle.stub)
+        self.oracle.stub = _PatientStub(self.oracle.stub)
+        try:
+            super().search(*fit_args, **fit_kwargs)
+        finally:
+            self._heartbeat.end()
+
+    def pre_create_trial(self) -> None:
+        """Ask again only after a while where there was nothing to do."""
+        if self._waiting:
+            time.sleep(1)
+        self._waiting = True
+
+    def on_trial_begin(self, trial: Any) -> None:
+        """Note that there is something to do."""
+        self._waiting = False
+
+    def save(self) -> None:
+        """Do nothing: the oracle writes its state, and the tuner has none of its own."""
+
+    def reload(self) -> None:
+        """Do nothing; see `save`."""
+
+
+class _PatientStub:
+    """The chief's methods, asked again where it was gone before it answered; asking twice changes nothing."""
+
+    def __init__(self, stub: Any) -> None:
+        self._stub = stub
+
+    def __getattr__(self, name: str) -> Any:
+        ask = getattr(self._stub, name)
+
+        def ask_until_answered(request: Any, **options: Any) -> Any:
+            until = time.monotonic() + _CHIEF_GONE_SECONDS
+            while True:
+                try:
+                    return ask(request, **options)
+                except grpc.RpcError as error:
+                    if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > until:
+                        raise
+                    time.sleep(1)
+
+        return ask_until_answered
+
+
+class _Heartbeat:
+    """Lets the chief hear, every few seconds, of the trial that a worker trains."""
+
+    def __init__(self, stub: Any) -> None:
+        self._stub, self._trial, self._ended = stub, "", threading.Event()
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    @contextmanager
+    def of(self, trial: str) -> Iterator[None]:
+        """Tell of a trial while it is trained."""
+        self._trial = trial
+        try:
+            yield
+        finally:
+            self._trial = ""
+
+    def end(self) -> None:
+        """Tell nothing any more."""
+        self._ended.set()
+
+    def _beat(self) -> None:
+        answers = True
+        while not self._ended.wait(_HEARTBEAT_SECONDS):
+            try:
+                if self._trial:
+                    self._stub.GetTrial(protos.get_service().GetTrialRequest(trial_id=self._trial), timeout=5)
+                else:  # there is nothing to tell, but whether it is there
+                    self._stub.GetSpace(protos.get_service().GetSpaceRequest(), timeout=5)
+                if not answers:
+                    _logger.info("the chief answers again")
+                answers = True
+            except grpc.RpcError:
+                if answers:
+                    _logger.warning("the chief does not answer; waiting for it, at most an hour")
+                answers = False

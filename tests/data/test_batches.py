@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lightsernet_tf.config import AugmentConfig, FeatureConfig
+from lightsernet_tf.data.batches import (
+    epoch_order,
+    make_dataset,
+    make_training_dataset,
+    steps_per_epoch,
+    training_batches,
+)
+from lightsernet_tf.data.feature_store import FeatureStore
+from lightsernet_tf.features.front_end import extract
+
+ROWS = 23
+SAMPLES = 4096
+MFCC = FeatureConfig()
+EVERYTHING = AugmentConfig(
+    time_mask_max_frames=3,
+    frequency_mask_max_bins=10,
+    time_shift_max_seconds=0.05,
+    gain_max_db=6.0,
+    noise_min_snr_db=5.0,
+)
+
+
+def write_store(folder):
+    random = np.random.default_rng(0)
+    waveforms = random.uniform(-1, 1, (ROWS, SAMPLES)).astype(np.float32)
+    np.save(folder / "waveforms.npy", waveforms)
+    np.save(folder / "features.npy", extract(tf.constant(waveforms), MFCC).numpy())
+    return open_store(folder)
+
+
+def open_store(folder):
+    content = tuple(map(str, range(ROWS)))
+    return FeatureStore(folder / "features.npy", folder / "waveforms.npy", np.arange(ROWS), content, {})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("store")
+    write_store(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(folder):
+    return open_store(folder)
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return np.arange(ROWS)[::-1]
+
+
+@pytest.fixture(scope="module")
+def labels():
+    return np.repeat([0, 1, 2], [14, 6, 3])
+
+
+def options(augment=None, balance="none", class_weights=None):
+    return {
+        "batch_size": 4,
+        "seed": 1,
+        "balance": balance,
+        "class_weights": class_weights,
+        "augment": augment or AugmentConfig(),
+        "features": MFCC,
+    }
+
+
+def elements(dataset):
+    return list(dataset.as_numpy_iterator())
+
+
+def assert_same(first, second):
+    assert len(first) == len(second)
+    for one, other in zip(first, second, strict=True):
+        for left, right in zip(one, other, strict=True):
+            np.testing.assert_array_equal(left, right)
+
+
+many_labels = st.lists(st.integers(0, 4), min_size=1, max_size=60).map(np.array)
+
+
+@given(many_labels, st.integers(0, 2**31 - 1), st.integers(0, 500), st.sampled_from(["none", "class_weight"]))
+def test_an_epoch_draws_each_row_once(labels, seed, epoch, balance):
+    order = epoch_order(labels, seed=seed, epoch=epoch, balance=balance)
+    assert sorted(order) == list(range(len(labels)))
+    np.testing.assert_array_equal(order, epoch_order(labels, seed=seed, epoch=epoch, balance=balance))
+
+
+@given(many_labels, st.integers(0, 2**31 - 1), st.integers(0, 500))
+def test_oversampling_draws_every_class_as_often_as_the_largest(labels, seed, epoch):
+    order = epoch_order(labels, seed=seed, epoch=epoch, balance="oversample")
+    np.testing.assert_array_equal(order, epoch_order(labels, seed=seed, epoch=epoch, balance="oversample"))
+    largest = np.bincount(labels).max()
+    times_of_rows = np.bincount(order, minlength=len(labels))
+    for label in np.unique(labels):
+        times = times_of_rows[labels == label]
+        assert times.sum() == largest
+        assert times.max() - times.min() <= 1
+
+
+def test_order_differs_between_epochs_and_seeds(labels):
+    orders = [epoch_order(labels, seed=seed, epoch=epoch, balance="none") for seed in range(3) for epoch in range(3)]
+    assert len({order.tobytes() for order in orders}) == 9
+
+
+def test_the_surplus_of_oversampling_differs_between_epochs(labels):
+    drawn_twice = set()
+    for epoch in range(10):
+        times = np.bincount(epoch_order(labels, seed=1, epoch=epoch, balance="oversample"), minlength=ROWS)
+        assert sorted(times[14:20]) == [2, 2, 2, 2, 3, 3]
+        drawn_twice.add(tuple(times))
+    assert len(drawn_twice) > 5
+
+
+@settings(max_examples=30)
+@given(many_labels, st.integers(1, 9), st.sampled_from(["none", "oversample"]))
+def test_steps_per_epoch(labels, batch_size, balance):
+    order = epoch_order(labels, seed=3, epoch=8, balance=balance)
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    assert steps_per_epoch(labels, batch_size, balance) == len(batches)
+
+
+def test_batches_for_judging_keep_the_order(store):
+    chosen = np.array([5, 5, 0, 22, 7, 1])
+    dataset = make_dataset(store, chosen, chosen % 3, batch_size=4)
+    assert dataset.element_spec[0].shape.as_list() == [None, 13, 40, 1]
+    batches = elements(dataset)
+    assert [len(label) for _, label in batches] == [4, 2]
+    np.testing.assert_array_equal(np.concatenate([x for x, _ in batches])[..., 0], store.features[chosen])
+    assert np.concatenate([y for _, y in batches]).tolist() == [2, 2, 0, 1, 1, 1]
+    assert_same(elements(dataset), batches)
+
+
+def test_weights_for_judging(store, rows, labels):
+    weights = np.linspace(0.5, 2.0, ROWS, dtype=np.float32)
+    dataset = make_dataset(store, rows, labels, batch_size=10, weights_of_rows=weights)
+    np.testing.assert_array_equal(np.concatenate([w for _, _, w in elements(dataset)]), weights)
+
+
+def test_nothing_switched_on_gives_the_stored_rows_in_the_epochs_order(store, rows, labels):
+    order = epoch_order(labels, seed=1, epoch=6, balance="oversample")
+    training = make_training_dataset(store, rows, labels, epoch=6, **options(balance="oversample"))
+    assert_same(elements(training), elements(make_dataset(store, rows[order], labels[order], batch_size=4)))
+
+
+def test_class_weights_follow_the_labels(store, rows, labels):
+    weights = {0: 0.5, 1: 1.25, 2: 3.0}
+    dataset = make_training_dataset(
+        store, rows, labels, epoch=0, **options(balance="class_weight", class_weights=weights)
+    )
+    batches = elements(dataset)
+    assert sorted(np.concatenate([y for _, y, _ in batches])) == sorted(labels)
+    for _, y, weight in batches:
+        assert weight.dtype == np.float32
+        assert weight.tolist() == [weights[label] for label in y]
+
+
+@pytest.mark.parametrize(
+    "augment",
+    [AugmentConfig(), AugmentConfig(time_mask_max_frames=3, frequency_mask_max_bins=10), EVERYTHING],
+    ids=["plain", "masks", "everything"],
+)
+def test_a_later_start_sees_the_same_batches(store, rows, labels, augment):
+    choices = options(augment, "oversample", {0: 1.0, 1: 2.0, 2: 3.0})
+    steps = steps_per_epoch(labels, 4, "oversample")
+    whole = elements(training_batches(store, rows, labels, first_epoch=0, last_epoch=4, **choices))
+    assert len(whole) == 4 * steps
+    resumed = elements(training_batches(store, rows, labels, first_epoch=2, last_epoch=4, **choices))
+    assert_same(resumed, whole[2 * steps :])
+    third = elements(make_training_dataset(store, rows, labels, epoch=2, **choices))
+    assert_same(third, whole[2 * steps : 3 * steps])
+    assert [len(y) for _, y, _ in third] == [4] * (steps - 1) + [42 - 4 * (steps - 1)]
+
+
+def test_masks_act_on_stored_features(store, rows, labels):
+    augment = AugmentConfig(time_mask_max_frames=6)
+    order = epoch_order(labels, seed=1, epoch=0, balance="none")
+    batches = elements(make_training_dataset(store, rows, labels, epoch=0, **options(augment)))
+    x = np.concatenate([x for x, _ in batches])[..., 0]  # [rows, frames, bins]
+    masked = (x == 0).all(axis=2)
+    assert masked.any()
+    np.testing.assert_array_equal(x, np.where(masked[..., None], 0, store.features[rows[order]]))
+
+
+def test_changed_waveforms_become_features(store, rows, labels):
+    """A gain moves the zeroth coefficient by the same amount in all frames and leaves the others."""
+    order = epoch_order(labels, seed=1, epoch=0, balance="none")
+    batches = elements(make_training_dataset(store, rows, labels, epoch=0, **options(AugmentConfig(gain_max_db=6.0))))
+    x = np.concatenate([x for x, _ in batches])[..., 0]
+    np.testing.assert_allclose(x[..., 1:], store.features[rows[order]][..., 1:], atol=1e-2)
+    waveforms = store.waveforms[rows[order]]
+    unclipped = FeatureConfig(mfcc_clip=1000.0)
+    choices = {**options(AugmentConfig(gain_max_db=6.0)), "features": unclipped}
+    batches = elements(make_training_dataset(store, rows, labels, epoch=0, **choices))
+    moved = (
+        np.concatenate([x for x, _ in batches])[..., 0, 0] - extract(tf.constant(waveforms), unclipped).numpy()[..., 0]
+    )
+    np.testing.assert_allclose(moved, moved[:, :1].repeat(moved.shape[1], axis=1), atol=1e-2)
+    gains_db = moved[:, 0] / np.sqrt(2 * 128) * 20 / np.log(10)
+    assert np.abs(gains_db).max() <= 6.01
+    assert np.ptp(gains_db) > 4
+
+
+def test_waveforms_are_needed_to_change_them(folder, rows, labels):
+    store = FeatureStore(folder / "features.npy", None, np.arange(ROWS), (None,) * ROWS, {})
+    with pytest.raises(ValueError, match="expected a store with waveforms"):
+        make_training_dataset(store, rows, labels, epoch=0, **options(EVERYTHING))
+
+
+SCRIPT = """
+import hashlib, sys
+from pathlib import Path
+import numpy as np
+import tensorflow as tf
+sys.path.insert(0, {tests!r})
+from tests.data.test_batches import EVERYTHING, ROWS, open_store, options
+from lightsernet_tf.data.batches import training_batches
+
+tf.config.threading.set_inter_op_parallelism_threads(1)
+tf.config.threading.set_intra_op_parallelism_threads(1)
+tf.random.set_seed({global_seed})
+labels = np.repeat([0, 1, 2], [14, 6, 3])
+batches = training_batches(open_store(Path({folder!r})), np.arange(ROWS), labels, first_epoch={first}, last_epoch=3,
+                           **options(EVERYTHING))
+digest = hashlib.sha256()
+for x, y in list(batches.as_numpy_iterator())[-6:]:
+    digest.update(x.tobytes() + y.tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_fresh_processes_agree_to_the_bit(folder):
+    """Two processes, one resumed late and with another global seed: the last epoch's batches are the same.
+
+    They run on a single thread, where a pipeline that waits for another one inside it would never end.
+    """
+    tests = str(Path(__file__).parents[2])
+    scripts = [
+        SCRIPT.format(tests=tests, folder=str(folder), first=first, global_seed=global_seed)
+        for first, global_seed in [(0, 1), (2, 99)]
+    ]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) for script in scripts
+    ]
+    digests = [process.communicate(timeout=180)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert len(digests[0]) == 65
+    assert digests[0] == digests[1]
+
+
+def test_tensorflow_io_is_imported_for_masks_alone(folder):
+    script = (
+        "import sys\n"
+        "import numpy as np\n"
+        "from types import SimpleNamespace\n"
+        "from lightsernet_tf.config import AugmentConfig, FeatureConfig\n"
+        "from lightsernet_tf.data.batches import make_training_dataset\n"
+        "store = SimpleNamespace(features=np.zeros([4, 5, 6], np.float32), input_shape=(5, 6, 1))\n"
+        "for frames in (0, 2):\n"
+        "    dataset = make_training_dataset(store, np.arange(4), np.zeros(4, int), batch_size=2, seed=0, epoch=0,\n"
+        "        balance='none', class_weights=None, augment=AugmentConfig(time_mask_max_frames=frames),\n"
+        "        features=FeatureConfig())\n"
+        "    print(len(list(dataset)), 'tensorflow_io' in sys.modules)\n"
+    )
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
+    assert output.stdout.split() == ["2", "False", "2", "True"]
+
+
+def test_fit_sees_whole_epochs(store, rows, labels):
+    """Keras counts as many batches per epoch as there are, and ends with the last."""
+    import keras
+
+    network = keras.Sequential([keras.Input(store.input_shape), keras.layers.Flatten(), keras.layers.Dense(3)])
+    network.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    batches = training_batches(store, rows, labels, first_epoch=0, last_epoch=3, **options())
+    assert isinstance(batches, tf.data.Dataset)
+    seen = []
+    count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(batch))
+    network.fit(batches, epochs=3, steps_per_epoch=6, shuffle=False, verbose=0, callbacks=[count])
+    assert seen == list(range(6)) * 3

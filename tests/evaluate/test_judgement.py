@@ -1,0 +1,83 @@
+"""Parts of a corpus, judged by whatever hears."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from lightsernet_tf.data.experiment import prepare
+from lightsernet_tf.data.splits import Fold
+from lightsernet_tf.evaluate.judgement import (
+    fold_facts,
+    judge,
+    judge_parts,
+    part_lines,
+    part_sections,
+    part_summary,
+    write_judgements,
+)
+from lightsernet_tf.evaluate.scores import score
+
+
+@pytest.fixture(scope="module")
+def experiment(tiny_config):
+    return prepare(tiny_config)
+
+
+def knowing(experiment, wrong=()):
+    """Hear every utterance rightly, but for some."""
+
+    def hear(positions):
+        classes = len(experiment.labels)
+        heard = [(experiment.class_ids[one] + (one in wrong)) % classes for one in positions]
+        return 0.1 + 0.7 * np.eye(classes)[heard]
+
+    return hear
+
+
+def test_a_judgement_is_the_scores_of_what_is_heard(experiment):
+    judged = judge(knowing(experiment, wrong={3}), experiment, (1, 3, 9))
+    assert judged.positions == (1, 3, 9)
+    np.testing.assert_array_equal(judged.true, experiment.class_ids[[1, 3, 9]])
+    assert judged.scores.wa == pytest.approx(2 / 3)
+    assert judged.scores.to_dict() == score(judged.true, judged.probabilities, experiment.labels).to_dict()
+    low, high = judged.intervals["wa"]
+    assert low < 2 / 3 < high
+
+
+def test_parts_without_utterances_are_left_out(experiment):
+    fold = Fold("some", train=(0, 1), validation=(4,), test=())
+    assert list(judge_parts(knowing(experiment), experiment, fold)) == ["training", "validation"]
+
+
+def test_a_report_of_parts(experiment, tmp_path):
+    fold = experiment.folds[0]
+    parts = judge_parts(knowing(experiment, wrong=set(fold.test[:3])), experiment, fold)
+    lines = part_lines(parts)
+    assert [line.split()[0] for line in lines] == ["training", "validation", "test"]
+    assert "UA 75.0 %" in lines[2]
+    assert lines[2].endswith("(12 utterances)")
+    assert "| test | 12 | 75.0 %" in part_summary(parts)
+    sections = part_sections(parts, tmp_path, "Name", ["a note"])
+    assert [section.splitlines()[0] for section in sections] == ["## Test", "## Validation", "## Training"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"confusion_{part}.png" for part in sorted(parts)]
+
+    path = write_judgements(tmp_path, "text", experiment, parts, ["a note"], epoch=3)
+    assert path.read_text() == "text"
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["epoch"] == 3
+    assert scores["notes"] == ["a note"]
+    assert scores["test"]["wa"] == 0.75
+    with (tmp_path / "predictions.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 36
+    assert sum(row["true"] != row["predicted"] for row in rows) == 3
+
+
+def test_facts_tell_who_was_heard(experiment):
+    facts = fold_facts(experiment, Fold("one", train=(0,), validation=(12,), test=()))
+    assert facts["fold"] == "one"
+    assert facts["training speakers"] == [experiment.corpus.utterances[0].speaker]
+    assert facts["test speakers"] == "none"
+    assert facts["labels"] == experiment.labels
