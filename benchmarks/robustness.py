@@ -27,11 +27,12 @@ from lightsernet_tf.cli import native_messages_hidden
 from lightsernet_tf.config_parser import config_parser, parse_config
 from lightsernet_tf.data.experiment import prepare
 from lightsernet_tf.data.splits import choose_fold
+from lightsernet_tf.evaluate.bootstrap import bootstrap_intervals
 from lightsernet_tf.evaluate.scores import score_predictions
+from lightsernet_tf.evaluate.sections import interval
 from lightsernet_tf.predict.recognizer import EmotionRecognizer
 from lightsernet_tf.predict.waveforms import as_mono
-from lightsernet_tf.reporting.markdown import interval, markdown_table
-from lightsernet_tf.train.metrics import bootstrap_intervals
+from lightsernet_tf.reporting.markdown import markdown_table
 
 Waveform = NDArray[np.float32]
 Change = Callable[[Waveform, int], tuple[Waveform, int]]  # samples and rate -> samples and rate

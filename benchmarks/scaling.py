@@ -245,7 +245,8 @@ def training_part(bench: Bench) -> None:
     """Time steps of training and a validation pass at every size, and what an epoch writes."""
     from lightsernet_tf.data.experiment import prepare
     from lightsernet_tf.evaluate.predictors import keras_predictor, predict_utterances
-    from lightsernet_tf.train.fit import build_network, compile_network
+    from lightsernet_tf.model.network import build_network
+    from lightsernet_tf.train.fit import compile_network
 
     print_header(
         *("features", "utterances", "steps timed", "train ms an utterance", "wall ms", "of which data ms"),
@@ -335,7 +336,8 @@ def measure_memory(settings: str) -> list[float]:
     """Return this process's peaks: MB after preparing and after training."""
     from lightsernet_tf.config_parser import load_config
     from lightsernet_tf.data.experiment import prepare
-    from lightsernet_tf.train.fit import build_network, compile_network
+    from lightsernet_tf.model.network import build_network
+    from lightsernet_tf.train.fit import compile_network
 
     if not settings:
         return [peak_resident_mb()]
@@ -376,7 +378,7 @@ def measure_made_up(count: str) -> list[float]:
     """Return CPU seconds of what ``prepare`` and ``train`` do beside audio and network, and the process's peak MB."""
     from lightsernet_tf.data.experiment import Experiment
     from lightsernet_tf.data.feature_store import FeatureStore
-    from lightsernet_tf.train.fold import describe_split
+    from lightsernet_tf.runs.fold import describe_split
 
     start_mb, utterances, took = peak_resident_mb(), int(count), []
     config = SplitConfig(protocol="group_k_fold")
@@ -410,11 +412,12 @@ def measure_made_up(count: str) -> list[float]:
 def classes_part(bench: Bench) -> None:
     """Time what grows with classes: parameters, steps, intervals, reports, predictions."""
     from lightsernet_tf.data.experiment import prepare
+    from lightsernet_tf.evaluate.bootstrap import bootstrap_intervals
     from lightsernet_tf.evaluate.figures import draw_confusion
     from lightsernet_tf.evaluate.scores import score
-    from lightsernet_tf.reporting.markdown import scores_section
-    from lightsernet_tf.train.fit import build_network, compile_network
-    from lightsernet_tf.train.metrics import bootstrap_intervals
+    from lightsernet_tf.evaluate.sections import scores_section
+    from lightsernet_tf.model.network import build_network
+    from lightsernet_tf.train.fit import compile_network
 
     print_header(
         *("classes", "utterances", "parameters", "train ms an utterance", "intervals s", "scores s", "picture s"),
@@ -562,9 +565,9 @@ def _pooled(bench: Bench, utterances: int, speakers: int) -> list[float]:
     """Write the folders of judged folds without training any, and pool them."""
     from lightsernet_tf.cross_validate.folds import pool
     from lightsernet_tf.data.experiment import prepare
+    from lightsernet_tf.runs.fold import describe_split, same_fold
     from lightsernet_tf.runs.run import HISTORY_COLUMNS, Run
     from lightsernet_tf.runs.table import collect_runs
-    from lightsernet_tf.train.fold import describe_split, same_fold
 
     experiment = prepare(bench.config(utterances, speakers, protocol="leave_one_speaker_out"))
     probabilities = np.random.default_rng(0).dirichlet(np.ones(CLASSES), utterances)

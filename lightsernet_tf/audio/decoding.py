@@ -17,10 +17,10 @@ import soxr
 import tensorflow as tf
 import tensorflow_io as tfio
 
+from lightsernet_tf.audio.rates import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from lightsernet_tf.audio.sound_files import read_samples
 from lightsernet_tf.audio.wav_header import Decoder, open_audio
 from lightsernet_tf.errors import AudioError
-from lightsernet_tf.predict.model_file import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 
 Decoded = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # [samples, channels], problem, rate in Hz
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from lightsernet_tf.config import Config
+from lightsernet_tf.config_identity import with_whole_paths, without_places
 from lightsernet_tf.config_parser import config_yaml, load_config
 from lightsernet_tf.cross_validate.pooled_report import CrossValidation, pool
 from lightsernet_tf.cross_validate.seeds import RepeatedSeeds, compare_seeds
@@ -19,8 +20,9 @@ from lightsernet_tf.errors import ConfigError, RunError
 from lightsernet_tf.evaluate.run import evaluate_run
 from lightsernet_tf.files import write_text
 from lightsernet_tf.parallel.processes import Task, check_spreading, run_trainings, set_threads
-from lightsernet_tf.runs.run import Run, with_whole_paths, without_places
-from lightsernet_tf.train.fold import same_fold, train_or_resume
+from lightsernet_tf.runs.fold import same_fold
+from lightsernet_tf.runs.run import Run
+from lightsernet_tf.train.fold import train_or_resume
 
 _SETTINGS = "config.yaml"
 _ORPHAN_SECONDS = 5.0  # to wait for a process whose command was killed, which ends within one

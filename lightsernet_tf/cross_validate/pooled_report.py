@@ -10,24 +10,23 @@ from typing import Any
 
 from lightsernet_tf.data.experiment import Experiment
 from lightsernet_tf.errors import RunError
+from lightsernet_tf.evaluate.bootstrap import bootstrap_intervals
 from lightsernet_tf.evaluate.figures import draw_confusion
 from lightsernet_tf.evaluate.judgement import experiment_facts
 from lightsernet_tf.evaluate.scores import GroupScores, Scores, score_predictions, scores_by_group
-from lightsernet_tf.export.expectations import settings_of_training
-from lightsernet_tf.files import write_csv, write_json, write_text
-from lightsernet_tf.reporting.markdown import (
+from lightsernet_tf.evaluate.sections import (
     FIGURE_NAMES,
     HOW_TO_READ,
     Intervals,
     groups_section,
     interval,
-    markdown_table,
-    percent,
-    report,
     scores_section,
 )
-from lightsernet_tf.runs.run import Run, versions
-from lightsernet_tf.train.metrics import bootstrap_intervals
+from lightsernet_tf.export.expectations import settings_of_training
+from lightsernet_tf.files import write_csv, write_json, write_text
+from lightsernet_tf.reporting.markdown import markdown_table, percent, report
+from lightsernet_tf.runs.run import Run
+from lightsernet_tf.versions import versions
 
 
 @dataclass(frozen=True)

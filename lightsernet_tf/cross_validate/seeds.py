@@ -14,10 +14,11 @@ from lightsernet_tf.cross_validate.pooled_report import CrossValidation
 from lightsernet_tf.data.experiment import Experiment
 from lightsernet_tf.evaluate.judgement import experiment_facts
 from lightsernet_tf.evaluate.scores import FIGURES, Spread
+from lightsernet_tf.evaluate.sections import FIGURE_NAMES, HOW_TO_READ, interval
 from lightsernet_tf.export.expectations import settings_of_training
 from lightsernet_tf.files import write_csv, write_json, write_text
-from lightsernet_tf.reporting.markdown import FIGURE_NAMES, HOW_TO_READ, interval, markdown_table, percent, report
-from lightsernet_tf.runs.run import versions
+from lightsernet_tf.reporting.markdown import markdown_table, percent, report
+from lightsernet_tf.versions import versions
 
 HOW_TO_READ_SEEDS = (
     "The seeds differ in what a training draws: initial weights (where none are given), the order of the utterances, "

@@ -12,13 +12,14 @@ import numpy as np
 
 from lightsernet_tf.data.experiment import Experiment
 from lightsernet_tf.data.splits import Fold
+from lightsernet_tf.evaluate.bootstrap import bootstrap_intervals
 from lightsernet_tf.evaluate.figures import draw_confusion
 from lightsernet_tf.evaluate.predictors import Hearing, Predictor, hear_features, hear_recordings
 from lightsernet_tf.evaluate.scores import Scores, score
+from lightsernet_tf.evaluate.sections import Intervals, interval, scores_section, summary_section
 from lightsernet_tf.files import write_csv, write_json, write_text
 from lightsernet_tf.predict.model_file import InputKind
-from lightsernet_tf.reporting.markdown import Intervals, interval, percent, scores_section, summary_section
-from lightsernet_tf.train.metrics import bootstrap_intervals
+from lightsernet_tf.reporting.markdown import percent
 
 
 @dataclass(frozen=True)

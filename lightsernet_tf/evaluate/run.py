@@ -26,17 +26,13 @@ from lightsernet_tf.evaluate.judgement import (
 )
 from lightsernet_tf.evaluate.predictors import hear_features, keras_predictor
 from lightsernet_tf.evaluate.scores import FIGURES
+from lightsernet_tf.evaluate.sections import sweep_section, sweep_sentence
 from lightsernet_tf.model.losses import make_loss
-from lightsernet_tf.reporting.markdown import (
-    figure,
-    report,
-    sweep_section,
-    sweep_sentence,
-)
+from lightsernet_tf.model.network import build_network
+from lightsernet_tf.reporting.markdown import figure, report
 from lightsernet_tf.runs.checkpoints import load_weights
+from lightsernet_tf.runs.fold import same_fold
 from lightsernet_tf.runs.run import HistoryRow, Run, choose_epoch
-from lightsernet_tf.train.fit import build_network
-from lightsernet_tf.train.fold import same_fold
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from lightsernet_tf.evaluate.predictors import Hearing
 from lightsernet_tf.predict.litert import LiteRTNetwork
 from lightsernet_tf.predict.model_file import Description, ModelFile, read_model_file
 from lightsernet_tf.reporting.markdown import report
-from lightsernet_tf.runs.run import versions
-from lightsernet_tf.train.fold import describe_split
+from lightsernet_tf.runs.fold import describe_split
+from lightsernet_tf.versions import versions
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lightsernet_tf.reporting.markdown import (
-    FIGURE_NAMES,
-    HOW_TO_READ,
-    confusion_table,
-    interval,
-    markdown_table,
-    percent,
-)
+from lightsernet_tf.evaluate.sections import FIGURE_NAMES, HOW_TO_READ, confusion_table, interval
+from lightsernet_tf.reporting.markdown import markdown_table, percent
 
 _USES = """\
 Emotion heard in a voice is uncertain: the same voice sounds different to different people, acted emotion is not felt

@@ -17,7 +17,7 @@ from lightsernet_tf.export.graph import OUTPUT, Precision
 from lightsernet_tf.export.source import ExportSource
 from lightsernet_tf.predict.litert import LiteRTNetwork
 from lightsernet_tf.predict.model_file import InputKind
-from lightsernet_tf.runs.run import versions
+from lightsernet_tf.versions import versions
 
 _TIMED_WINDOWS = 30
 _TOOLS = ("ai-edge-litert", "ai-edge-quantizer")

@@ -26,12 +26,12 @@ from lightsernet_tf.export.proof import Proof, prove
 from lightsernet_tf.export.source import ExportSource, Reference, reference_of
 from lightsernet_tf.features.windows import window_samples
 from lightsernet_tf.files import written_beside
+from lightsernet_tf.model.network import build_network
 from lightsernet_tf.predict.litert import LiteRTNetwork
 from lightsernet_tf.predict.model_file import InputKind, with_description
 from lightsernet_tf.runs.checkpoints import load_weights
+from lightsernet_tf.runs.fold import same_fold
 from lightsernet_tf.runs.run import Run
-from lightsernet_tf.train.fit import build_network
-from lightsernet_tf.train.fold import same_fold
 
 LICENCE = "Apache-2.0"
 PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "dynamic_int8", "int8")

@@ -20,7 +20,7 @@ from distributed.security import Security
 from joblib._dask import DaskDistributedBackend
 
 from lightsernet_tf.errors import ConfigError, RunError
-from lightsernet_tf.runs.run import versions
+from lightsernet_tf.versions import versions
 
 _CONNECT_SECONDS = 5
 _WORKERS_SECONDS = 30

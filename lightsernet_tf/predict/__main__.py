@@ -13,9 +13,9 @@ from collections.abc import Collection, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
+from lightsernet_tf.audio.rates import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from lightsernet_tf.cli import CommandParser, native_messages_hidden, run_command
 from lightsernet_tf.errors import AudioError, ConfigError, InputError
-from lightsernet_tf.predict.model_file import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 
 if TYPE_CHECKING:
     from lightsernet_tf.predict.recognizer import EmotionRecognizer

@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lightsernet_tf.audio.rates import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from lightsernet_tf.errors import ModelError
 
 FORMAT = 1
 DESCRIPTION, LABELS = "lightsernet.json", "labels.txt"
 InputKind = Literal["waveform", "features"]
 Segments = Literal["centre", "all"]
-LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 768_000  # a damaged header may say 1 Hz: resampled, that fills the memory
 
 _MAGIC = slice(4, 8)
 _MAGIC_VALUE = b"TFL3"

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lightsernet_tf.audio.rates import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from lightsernet_tf.errors import AudioError
-from lightsernet_tf.predict.model_file import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, Segments
+from lightsernet_tf.predict.model_file import Segments
 
 FloatArray = NDArray[np.float32]
 

@@ -13,21 +13,21 @@ reports/           report.md, scores.json, predictions.csv and pictures, one fol
 from __future__ import annotations
 
 import csv
-import importlib.metadata
 import json
 import math
-import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from lightsernet_tf.config import Config
+from lightsernet_tf.config_identity import with_whole_paths
 from lightsernet_tf.config_parser import config_yaml, load_config
 from lightsernet_tf.errors import ConfigError, RunError, RunExistsError
 from lightsernet_tf.files import PARTIAL_PREFIX, locked, write_csv, write_json, write_text
+from lightsernet_tf.versions import versions
 
 RUN_FORMAT = 1
 HISTORY_COLUMNS = (
@@ -42,18 +42,6 @@ HISTORY_COLUMNS = (
     "val_ua",
     "val_macro_f1",
     "val_weighted_f1",
-)
-_PACKAGES = (
-    "tensorflow",
-    "tensorflow-io",
-    "keras",
-    "librosa",
-    "scikit-learn",
-    "numpy",
-    "soundfile",
-    "soxr",
-    "ai-edge-litert",
-    "ai-edge-quantizer",
 )
 
 LOCK = ".lock"
@@ -258,17 +246,6 @@ def choose_epoch(history: Sequence[HistoryRow], choose_by: str) -> int:
     return int(max(history, key=goodness)["epoch"])
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python, of this package and of those that make the figures."""
-    found = {"python": platform.python_version()}
-    for name in ("lightsernet-tf", *_PACKAGES):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
 def refuse_used_folder(path: Path, harmless: Sequence[str]) -> None:
     """Refuse a folder for something new, unless all in it is harmless or what a killed process left half-written.
 
@@ -297,26 +274,6 @@ def make_folder(path: Path) -> None:
             f"{path}: expected a folder that can be made (runs_dir, run_name). "
             f"Received: {getattr(error, 'strerror', error)}"
         ) from error
-
-
-def without_places(config: Config) -> Config:
-    """Return settings without where things lie, which may be moved; what lies there is checked by its contents."""
-    corpus = replace(config.corpus, data_dir="moved")
-    return replace(config, corpus=corpus, runs_dir="", run_name=None, cache_dir=None)
-
-
-def with_whole_paths(config: Config) -> Config:
-    """Return settings that mean the same from whatever folder they are read."""
-
-    def whole(path: str | None) -> str | None:
-        return str(Path(path).expanduser().absolute()) if path else path
-
-    return replace(
-        config,
-        corpus=replace(config.corpus, data_dir=whole(config.corpus.data_dir)),
-        train=replace(config.train, initial_weights=whole(config.train.initial_weights)),
-        cache_dir=whole(config.cache_dir),
-    )
 
 
 def _ranges(numbers: Sequence[int]) -> str:

@@ -8,44 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import keras
-import tensorflow as tf
 
 from lightsernet_tf.data.batches import steps_per_epoch, training_batches
 from lightsernet_tf.data.experiment import Experiment
 from lightsernet_tf.data.splits import Fold
 from lightsernet_tf.errors import ConfigError
-from lightsernet_tf.model.light_sernet import light_sernet
 from lightsernet_tf.model.losses import class_weights, make_loss
-from lightsernet_tf.model.replicas import ReplicatedModel, batches_for_replicas
+from lightsernet_tf.model.replicas import batches_for_replicas
 from lightsernet_tf.runs.run import HistoryRow
 from lightsernet_tf.train.callbacks import LearningRate, Validation
 from lightsernet_tf.train.metrics import UnweightedAccuracy
-
-
-def build_network(experiment: Experiment, strategy: tf.distribute.Strategy | None = None) -> keras.Model:
-    """Return the untrained network of an experiment, the same for the same seed.
-
-    Parameters
-    ----------
-    experiment
-        The settings, the labels and the shape of the features.
-    strategy
-        What `training_strategy` returns, to train on several devices; none: one device, whatever the settings say, to
-        judge or export what was trained anywhere.
-    """
-    config = experiment.config
-    strategy = strategy or tf.distribute.get_strategy()
-    replicated = strategy.num_replicas_in_sync > 1
-    with strategy.scope():
-        network = light_sernet(
-            experiment.store.input_shape,
-            len(experiment.labels),
-            config.model.dropout,
-            config.model.l2,
-            seed=config.train.seed,
-            synchronized=replicated,
-        )
-        return ReplicatedModel(network.input, network.output, name=network.name) if replicated else network
 
 
 def compile_network(network: keras.Model, experiment: Experiment) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -18,11 +15,13 @@ from lightsernet_tf.config import Config
 from lightsernet_tf.data.experiment import Experiment, prepare
 from lightsernet_tf.data.splits import Fold, choose_fold
 from lightsernet_tf.errors import RunError, RunExistsError, WriteError
+from lightsernet_tf.model.network import build_network
 from lightsernet_tf.model.replicas import training_strategy
 from lightsernet_tf.runs.checkpoints import EpochState, EpochWeights, load_state, save_state
+from lightsernet_tf.runs.fold import describe_split, same_fold
 from lightsernet_tf.runs.run import HistoryRow, Run
 from lightsernet_tf.train.callbacks import Progress
-from lightsernet_tf.train.fit import build_network, compile_network, fit_network, fold_class_weights
+from lightsernet_tf.train.fit import compile_network, fit_network, fold_class_weights
 from lightsernet_tf.train.initial_weights import load_initial_weights
 
 _logger = logging.getLogger(__name__)
@@ -153,47 +152,10 @@ def train_or_resume(
     return resume(path, experiment, until_epoch=until_epoch, wait_seconds=wait_seconds)
 
 
-def same_fold(run: Run, experiment: Experiment) -> Fold:
-    """Return the fold that a run was trained on.
-
-    Raises
-    ------
-    RunError
-        If the corpus has changed since.
-    """
-    fold = choose_fold(experiment.folds, run.config.split)
-    if describe_split(experiment, fold) != run.split or experiment.labels != run.labels:
-        raise RunError(
-            f"{run.path}: expected the corpus that the run was trained on. Received: other files, contents or labels "
-            f"(compare {run.path / 'split.json'})"
-        )
-    return fold
-
-
 def run_name(config: Config) -> str:
     """Return a folder name that says what is trained and when."""
     parts = [config.corpus.name, config.features.kind, config.train.loss, f"{datetime.now():%Y%m%d-%H%M%S}"]
     return "_".join(parts)
-
-
-def describe_split(experiment: Experiment, fold: Fold) -> dict[str, Any]:
-    """Return the fold as plain data: speakers and files of each part, and a digest of content, labels and speakers."""
-    digest = hashlib.sha256()
-    for positions in fold.parts().values():
-        for position in positions:
-            utterance = experiment.corpus.utterances[position]
-            told = (experiment.store.content[position], utterance.label, utterance.speaker)
-            digest.update(json.dumps(told).encode())
-    parts = {
-        side: {"speakers": experiment.speakers(positions), "utterances": experiment.names(positions)}
-        for side, positions in fold.parts().items()
-    }
-    return {
-        "protocol": experiment.config.split.protocol,
-        "fold": fold.name,
-        "content": digest.hexdigest(),
-        **parts,
-    }
 
 
 def _threads() -> int:

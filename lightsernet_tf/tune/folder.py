@@ -17,10 +17,11 @@ from functools import cached_property
 from pathlib import Path
 
 from lightsernet_tf.config import Config
+from lightsernet_tf.config_identity import with_whole_paths, without_places
 from lightsernet_tf.config_parser import config_yaml, load_config
 from lightsernet_tf.errors import ConfigError, RunError
 from lightsernet_tf.files import locked, write_text
-from lightsernet_tf.runs.run import LOCK, make_folder, refuse_used_folder, with_whole_paths, without_places
+from lightsernet_tf.runs.run import LOCK, make_folder, refuse_used_folder
 from lightsernet_tf.tune.settings import SearchSettings
 from lightsernet_tf.tune.space import SearchSpace, describe_space
 from lightsernet_tf.tune.space_reader import make_space

@@ -20,8 +20,9 @@ from lightsernet_tf.config_parser import with_values
 from lightsernet_tf.data.experiment import Experiment, prepare
 from lightsernet_tf.data.splits import choose_fold
 from lightsernet_tf.errors import ConfigError
+from lightsernet_tf.model.network import build_network
 from lightsernet_tf.runs.run import HistoryRow
-from lightsernet_tf.train.fit import build_network, compile_network, fit_network
+from lightsernet_tf.train.fit import compile_network, fit_network
 from lightsernet_tf.train.initial_weights import load_initial_weights
 from lightsernet_tf.tune.settings import refuse_test_data
 from lightsernet_tf.tune.space import SearchSpace

@@ -15,7 +15,8 @@ from lightsernet_tf.config_parser import load_config
 from lightsernet_tf.cross_validate.folds import cross_validate, cross_validation_name
 from lightsernet_tf.errors import ConfigError, RunError
 from lightsernet_tf.evaluate.scores import FIGURES
-from lightsernet_tf.reporting.markdown import FIGURE_NAMES, interval, percent
+from lightsernet_tf.evaluate.sections import FIGURE_NAMES, interval
+from lightsernet_tf.reporting.markdown import percent
 from lightsernet_tf.runs.run import Run
 
 SEEDS = (7, 42, 8)

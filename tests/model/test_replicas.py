@@ -15,10 +15,10 @@ from lightsernet_tf.config import AugmentConfig
 from lightsernet_tf.config_parser import config_yaml
 from lightsernet_tf.data.experiment import prepare
 from lightsernet_tf.evaluate.run import evaluate_run
-from lightsernet_tf.model.light_sernet import light_sernet as model
+from lightsernet_tf.model import light_sernet as model
+from lightsernet_tf.model.network import build_network
 from lightsernet_tf.model.replicas import ReplicatedModel, training_strategy
 from lightsernet_tf.runs.run import Run
-from lightsernet_tf.train.fit import build_network
 from lightsernet_tf.train.fold import resume, train
 
 # 12 utterances are trained on: two batches of which one is of 6 + 5 and the other of a single utterance, or three of
@@ -49,7 +49,7 @@ logging.basicConfig(level=logging.WARNING)
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 from lightsernet_tf.train import fit as fitting
-from lightsernet_tf.model.light_sernet import light_sernet as model
+from lightsernet_tf.model import light_sernet as model
 from lightsernet_tf.model.batch_norm import FusedBatchNormalization
 from lightsernet_tf.config import AugmentConfig, ModelConfig
 from lightsernet_tf.config_parser import load_config

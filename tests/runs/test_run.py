@@ -7,7 +7,8 @@ import pytest
 
 from lightsernet_tf.config import Config, CorpusConfig, TrainConfig
 from lightsernet_tf.errors import RunError
-from lightsernet_tf.runs.run import HISTORY_COLUMNS, Run, choose_epoch, versions
+from lightsernet_tf.runs.run import HISTORY_COLUMNS, Run, choose_epoch
+from lightsernet_tf.versions import versions
 
 ABOUT = {"labels": ["anger", "恐惧"], "input_shape": [28, 40, 1], "notes": ["synthetic: x"], "left_out": []}
 SPLIT = {"protocol": "group_k_fold", "fold": "fold_00"}

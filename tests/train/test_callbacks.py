@@ -9,8 +9,8 @@ from lightsernet_tf.config import TrainConfig
 from lightsernet_tf.data.experiment import prepare
 from lightsernet_tf.errors import RunError
 from lightsernet_tf.model.losses import make_loss
+from lightsernet_tf.model.network import build_network
 from lightsernet_tf.train.callbacks import LearningRate, Progress, Validation
-from lightsernet_tf.train.fit import build_network
 
 
 @pytest.fixture

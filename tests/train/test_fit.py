@@ -8,7 +8,8 @@ import pytest
 
 from lightsernet_tf.data.experiment import prepare
 from lightsernet_tf.errors import RunError
-from lightsernet_tf.train.fit import build_network, compile_network, fit_network
+from lightsernet_tf.model.network import build_network
+from lightsernet_tf.train.fit import compile_network, fit_network
 from lightsernet_tf.train.fold import train
 
 

@@ -16,9 +16,9 @@ from lightsernet_tf.config import AugmentConfig, Config
 from lightsernet_tf.config_parser import config_yaml
 from lightsernet_tf.data.experiment import prepare
 from lightsernet_tf.errors import ConfigError, RunError
+from lightsernet_tf.model.network import build_network
 from lightsernet_tf.runs.run import Run
 from lightsernet_tf.train import fold as training
-from lightsernet_tf.train.fit import build_network
 from lightsernet_tf.train.fold import resume, train
 
 # Trains as the command does, and kills itself at the moment that its second argument counts: the n-th time that a file

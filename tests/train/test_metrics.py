@@ -11,7 +11,8 @@ from scipy import stats
 from sklearn.metrics import balanced_accuracy_score
 
 from lightsernet_tf.errors import InputError
-from lightsernet_tf.train.metrics import UnweightedAccuracy, bootstrap_intervals
+from lightsernet_tf.evaluate.bootstrap import bootstrap_intervals
+from lightsernet_tf.train.metrics import UnweightedAccuracy
 
 LABELS = ("anger", "boredom", "disgust", "fear")
 

@@ -10,7 +10,7 @@ from lightsernet_tf.config import Config
 from lightsernet_tf.config_parser import with_values
 from lightsernet_tf.data.experiment import prepare
 from lightsernet_tf.errors import ConfigError, CorpusError, RunError
-from lightsernet_tf.train.fit import build_network
+from lightsernet_tf.model.network import build_network
 from lightsernet_tf.train.fold import train
 from lightsernet_tf.tune.hypermodel import build_hypermodel
 

@@ -16,9 +16,9 @@ from lightsernet_tf.config import Config
 from lightsernet_tf.data.experiment import prepare
 from lightsernet_tf.errors import ConfigError, CorpusError, RunError, WriteError
 from lightsernet_tf.evaluate.run import evaluate_run
+from lightsernet_tf.model.network import build_network
 from lightsernet_tf.runs.run import Run
 from lightsernet_tf.train import fold as training
-from lightsernet_tf.train.fit import build_network
 from lightsernet_tf.train.fold import train
 from lightsernet_tf.tune.trial import Trial, read_trial, trial_path, write_trial
 from lightsernet_tf.tune.trial_training import TrialTrainer, train_fold
