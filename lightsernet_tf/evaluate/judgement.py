@@ -14,11 +14,10 @@ from lightsernet_tf.data.experiment import Experiment
 from lightsernet_tf.data.splits import Fold
 from lightsernet_tf.evaluate.bootstrap import bootstrap_intervals
 from lightsernet_tf.evaluate.figures import draw_confusion
-from lightsernet_tf.evaluate.predictors import Hearing, Predictor, hear_features, hear_recordings
+from lightsernet_tf.evaluate.predictors import Predictor
 from lightsernet_tf.evaluate.scores import Scores, score
 from lightsernet_tf.evaluate.sections import Intervals, interval, scores_section, summary_section
 from lightsernet_tf.files import write_csv, write_json, write_text
-from lightsernet_tf.predict.model_file import InputKind
 from lightsernet_tf.reporting.markdown import percent
 
 
@@ -47,26 +46,18 @@ class Judgement:
     intervals: Intervals
 
 
-def hear_as(kind: InputKind, predict: Predictor, experiment: Experiment) -> Hearing:
-    """Return what a predictor of waveforms, or of features, says of an experiment's utterances."""
-    if kind == "features":
-        return hear_features(predict, experiment.store)
-    paths = [utterance.path for utterance in experiment.corpus.utterances]
-    return hear_recordings(predict, paths, experiment.config.audio, experiment.config.features)
-
-
-def judge(hear: Hearing, experiment: Experiment, positions: Sequence[int]) -> Judgement:
-    """Judge what hears (a network, a TFLite file) on some utterances."""
-    probabilities = hear(positions)
+def judge(predict: Predictor, experiment: Experiment, positions: Sequence[int]) -> Judgement:
+    """Judge a model, of Keras or TFLite, on some utterances."""
+    probabilities = predict(positions)
     true = experiment.class_ids[list(positions)]
     seed = experiment.config.train.seed
     intervals = bootstrap_intervals(true, probabilities.argmax(axis=1), experiment.labels, seed=seed)
     return Judgement(tuple(positions), true, probabilities, score(true, probabilities, experiment.labels), intervals)
 
 
-def judge_parts(hear: Hearing, experiment: Experiment, fold: Fold) -> dict[str, Judgement]:
+def judge_parts(predict: Predictor, experiment: Experiment, fold: Fold) -> dict[str, Judgement]:
     """Judge training, validation and test data apart; a part without utterances is left out."""
-    return {part: judge(hear, experiment, positions) for part, positions in fold.parts().items() if positions}
+    return {part: judge(predict, experiment, positions) for part, positions in fold.parts().items() if positions}
 
 
 def part_lines(parts: Mapping[str, Judgement]) -> list[str]:

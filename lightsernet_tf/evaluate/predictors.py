@@ -1,6 +1,7 @@
-"""Probabilities for utterances from whatever hears: a Keras network or a .tflite file, features or raw audio.
+"""Class probabilities of utterances, from Keras or TFLite, from stored features or from the recordings themselves.
 
-What this module does not do: judge them (see judgements.py).
+A model is a function of a batch (`BatchPredictor`); `predictor_for` makes of it a function of utterances, which is all
+that judging needs to know of a model (see `evaluate.judgement`).
 """
 
 from __future__ import annotations
@@ -15,17 +16,42 @@ import tensorflow as tf
 
 from lightsernet_tf.audio.decoding import decode
 from lightsernet_tf.config import AudioConfig, FeatureConfig
+from lightsernet_tf.data.experiment import Experiment
 from lightsernet_tf.data.feature_store import FeatureStore
 from lightsernet_tf.errors import AudioError
-from lightsernet_tf.evaluate.scores import average_segments
 from lightsernet_tf.features.windows import cut_windows
+from lightsernet_tf.predict.model_file import InputKind
 
-Predictor = Callable[[np.ndarray], np.ndarray]  # features or waveforms [batch, ...] -> probabilities [batch, classes]
-Hearing = Callable[[Sequence[int]], np.ndarray]  # positions of utterances -> probabilities [utterances, classes]
+BatchPredictor = Callable[[np.ndarray], np.ndarray]  # features or waveforms [batch, ...] -> [batch, classes]
+Predictor = Callable[[Sequence[int]], np.ndarray]  # positions of utterances -> probabilities [utterances, classes]
 
 
-def keras_predictor(network: keras.Model) -> Predictor:
-    """Return the network, which may go on being trained, as a function of a batch of features."""
+def predictor_for(experiment: Experiment, predict: BatchPredictor, kind: InputKind = "features") -> Predictor:
+    """Return a function of an experiment's utterances from a function of a batch.
+
+    Parameters
+    ----------
+    experiment
+        The utterances, their features, and how a recording is cut into windows.
+    predict
+        float32 [batch, frames, bins, 1] or, of kind ``waveform``, [batch, window samples] at any level -> probabilities
+        [batch, classes].
+    kind
+        What ``predict`` takes.
+    """
+    if kind == "features":
+        return partial(predict_utterances, predict, experiment.store)
+
+    def predict_recordings(positions: Sequence[int]) -> np.ndarray:
+        paths = [experiment.corpus.utterances[position].path for position in positions]
+        recordings = recording_windows(paths, experiment.config.audio, experiment.config.features)
+        return np.stack([predict(windows).mean(axis=0) for windows in recordings])  # [utterances, classes]
+
+    return predict_recordings
+
+
+def keras_predictor(network: keras.Model) -> BatchPredictor:
+    """Return a network, which may go on being trained, as a function of a batch of features."""
 
     @tf.function(input_signature=[tf.TensorSpec([None, *network.input_shape[1:]], tf.float32)], autograph=False)
     def predict(batch: tf.Tensor) -> tf.Tensor:
@@ -36,48 +62,8 @@ def keras_predictor(network: keras.Model) -> Predictor:
     return lambda batch: traced(tf.constant(batch)).numpy()
 
 
-def hear_features(predict: Predictor, store: FeatureStore) -> Hearing:
-    """Return what a predictor of features says of utterances; see `predict_utterances`."""
-    return partial(predict_utterances, predict, store)
-
-
-def recording_windows(paths: Sequence[Path], audio: AudioConfig, features: FeatureConfig) -> Iterator[np.ndarray]:
-    """Yield the windows of recordings, raw as a device hears them and read anew: [segments, window samples] each.
-
-    Parameters
-    ----------
-    paths
-        Audio files.
-    audio, features
-        How a file is cut into windows, and of which rate.
-
-    Raises
-    ------
-    AudioError
-        If a file cannot be read; the message names it.
-    """
-    waveforms = decode(paths, features.sample_rate_hz, features.frame_length_samples)
-    for path, (waveform, problem) in zip(paths, waveforms, strict=True):
-        if problem.numpy():
-            raise AudioError(f"{path}: {problem.numpy().decode()}")
-        yield cut_windows(waveform, audio, features.sample_rate_hz).numpy()
-
-
-def hear_recordings(predict: Predictor, paths: Sequence[Path], audio: AudioConfig, features: FeatureConfig) -> Hearing:
-    """Return what a predictor of raw waveforms says of utterances; ``paths`` are those of all of them.
-
-    ``predict`` takes waveforms [batch, window samples] at any level; for the rest see `recording_windows`.
-    """
-
-    def hear(positions: Sequence[int]) -> np.ndarray:
-        windows = recording_windows([paths[position] for position in positions], audio, features)
-        return np.stack([predict(of_recording).mean(axis=0) for of_recording in windows])
-
-    return hear
-
-
 def predict_utterances(
-    predict: Predictor, store: FeatureStore, positions: Sequence[int], batch_size: int = 64
+    predict: BatchPredictor, store: FeatureStore, positions: Sequence[int], batch_size: int = 64
 ) -> np.ndarray:
     """Return the probabilities of utterances, each the mean over its segments.
 
@@ -95,11 +81,36 @@ def predict_utterances(
     Returns
     -------
     np.ndarray
-        float [utterances, classes], in the order of ``positions``.
+        float64 [utterances, classes], in the order of ``positions``.
     """
     rows = store.segments_of(positions)
     batches = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
-    probabilities = np.concatenate([predict(store.features[batch][..., np.newaxis]) for batch in batches])
-    means, utterances = average_segments(probabilities, store.utterance_of_segment[rows])  # [utterances, classes]
-    order = {int(utterance): index for index, utterance in enumerate(utterances)}
-    return means[[order[position] for position in positions]]
+    of_segments = np.concatenate([predict(store.features[batch][..., np.newaxis]) for batch in batches])
+    utterances, owners, segments = np.unique(
+        store.utterance_of_segment[rows], return_inverse=True, return_counts=True
+    )  # [utterances], [segments], [utterances]
+    sums = np.zeros((len(utterances), of_segments.shape[1]))
+    np.add.at(sums, owners, of_segments)
+    return (sums / segments[:, np.newaxis])[np.searchsorted(utterances, positions)]  # [utterances, classes]
+
+
+def recording_windows(paths: Sequence[Path], audio: AudioConfig, features: FeatureConfig) -> Iterator[np.ndarray]:
+    """Yield the windows of recordings as a device gets them, at their own level: float32 [segments, window samples].
+
+    Parameters
+    ----------
+    paths
+        Audio files, read anew.
+    audio, features
+        How a file is cut into windows, and its sample rate.
+
+    Raises
+    ------
+    AudioError
+        If a file cannot be read; the message names it.
+    """
+    waveforms = decode(paths, features.sample_rate_hz, features.frame_length_samples)
+    for path, (waveform, problem) in zip(paths, waveforms, strict=True):
+        if problem.numpy():
+            raise AudioError(f"{path}: {problem.numpy().decode()}")
+        yield cut_windows(waveform, audio, features.sample_rate_hz).numpy()

@@ -24,7 +24,7 @@ from lightsernet_tf.evaluate.judgement import (
     part_summary,
     write_judgements,
 )
-from lightsernet_tf.evaluate.predictors import hear_features, keras_predictor
+from lightsernet_tf.evaluate.predictors import keras_predictor, predictor_for
 from lightsernet_tf.evaluate.scores import FIGURES
 from lightsernet_tf.evaluate.sections import sweep_section, sweep_sentence
 from lightsernet_tf.model.losses import make_loss
@@ -84,7 +84,7 @@ def evaluate_run(run: Run, epoch: str = "best", experiment: Experiment | None = 
     number = choose_epoch(sweep, run.config.train.choose_by) if sweep else run.resolve_epoch(epoch)
     network = build_network(experiment)
     load_weights(network, run.weights_path(number))
-    parts = judge_parts(hear_features(keras_predictor(network), experiment.store), experiment, fold)
+    parts = judge_parts(predictor_for(experiment, keras_predictor(network)), experiment, fold)
     by_hand = epoch.isdecimal()
     path = _write_report(run, experiment, fold, number, parts, sweep, by_hand=by_hand)
     told = sweep_sentence(sweep, number, data=_choosing_data(run)) if sweep else None
@@ -103,19 +103,19 @@ def judge_validation(run: Run, experiment: Experiment) -> tuple[int, Judgement]:
     fold, epoch = same_fold(run, experiment), run.resolve_epoch("best")
     network = build_network(experiment)
     load_weights(network, run.weights_path(epoch))
-    return epoch, judge(hear_features(keras_predictor(network), experiment.store), experiment, fold.validation)
+    return epoch, judge(predictor_for(experiment, keras_predictor(network)), experiment, fold.validation)
 
 
 def sweep_epochs(run: Run, experiment: Experiment, fold: Fold) -> list[HistoryRow]:
     """Judge every kept epoch on validation data; one row each, with the limits of UA's 95 % interval."""
     network = build_network(experiment)
-    hear = hear_features(keras_predictor(network), experiment.store)
+    predict = predictor_for(experiment, keras_predictor(network))
     # The loss that was trained, as in the history, so that both choose the same epoch.
     loss = make_loss(run.config.train.loss, run.config.train.gamma)
     rows: list[HistoryRow] = []
     for epoch in run.kept_epochs():
         load_weights(network, run.weights_path(epoch))
-        judged = judge(hear, experiment, fold.validation)
+        judged = judge(predict, experiment, fold.validation)
         row = {f"val_{name}": getattr(judged.scores, name) for name in FIGURES}
         row["val_loss"] = float(loss(judged.true, judged.probabilities.astype(np.float32)))
         low, high = judged.intervals["ua"]

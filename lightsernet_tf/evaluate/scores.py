@@ -191,37 +191,6 @@ def scores_by_group(true: ArrayLike, predicted: ArrayLike, groups: Sequence[str]
     return GroupScores(by_group, {name: _spread([getattr(s, name) for s in by_group.values()]) for name in FIGURES})
 
 
-def average_segments(probabilities: ArrayLike, utterance_of_segment: ArrayLike) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Average the probabilities of each utterance's segments.
-
-    Parameters
-    ----------
-    probabilities
-        Float [segments, classes].
-    utterance_of_segment
-        Number of the utterance that a segment is cut from, int [segments]; any order.
-
-    Returns
-    -------
-    The mean probabilities, float [utterances, classes], and the utterances' numbers, rising, int [utterances].
-
-    Raises
-    ------
-    InputError
-        Shapes that do not fit.
-    """
-    outputs, owners = np.asarray(probabilities, dtype=np.float64), np.asarray(utterance_of_segment, dtype=np.int64)
-    if outputs.ndim != 2 or owners.shape != outputs.shape[:1]:
-        raise InputError(
-            "utterance_of_segment: expected one number per row of probabilities [segments, classes]. "
-            f"Received: shapes {owners.shape} and {outputs.shape}"
-        )
-    utterances, position, segments = np.unique(owners, return_inverse=True, return_counts=True)
-    totals = np.zeros((len(utterances), outputs.shape[1]))
-    np.add.at(totals, position, outputs)
-    return totals / segments[:, None], utterances
-
-
 def confusion_of(true: ArrayLike, predicted: ArrayLike, labels: Sequence[str]) -> NDArray[np.int64]:
     """Count utterances, int [classes, classes], by true (rows) and predicted class, each int [utterances].
 

@@ -14,14 +14,13 @@ from lightsernet_tf.errors import ConfigError, ModelError
 from lightsernet_tf.evaluate.judgement import (
     Judgement,
     fold_facts,
-    hear_as,
     judge_parts,
     part_lines,
     part_sections,
     part_summary,
     write_judgements,
 )
-from lightsernet_tf.evaluate.predictors import Hearing
+from lightsernet_tf.evaluate.predictors import Predictor, predictor_for
 from lightsernet_tf.predict.litert import LiteRTNetwork
 from lightsernet_tf.predict.model_file import Description, ModelFile, read_model_file
 from lightsernet_tf.reporting.markdown import report
@@ -71,8 +70,8 @@ def evaluate_file(path: Path, config: Config, output: Path | None = None) -> Fil
     experiment = prepare(replace(config, audio=audio, features=features))
     order = _order_of_labels(file, experiment.labels)
     fold = choose_fold(experiment.folds, config.split)
-    hear = _hear(file, experiment)
-    parts = judge_parts(lambda positions: hear(positions)[:, order], experiment, fold)
+    predict = _predictor(file, experiment)
+    parts = judge_parts(lambda positions: predict(positions)[:, order], experiment, fold)
     notes = _notes(file.description, experiment, fold)
     folder = output or path.with_name(f"{path.stem}_report")
     text = report(
@@ -114,14 +113,14 @@ def _order_of_labels(file: ModelFile, labels: Sequence[str]) -> list[int]:
     return [ours.index(label) for label in labels]
 
 
-def _hear(file: ModelFile, experiment: Experiment) -> Hearing:
+def _predictor(file: ModelFile, experiment: Experiment) -> Predictor:
     kind = file.description.input
     shape = (1, file.description.window_samples) if kind == "waveform" else (1, *experiment.store.input_shape)
     try:
         predict = LiteRTNetwork(file.content, shape, len(experiment.labels)).predict_batch
     except ModelError as error:
         raise ModelError(f"{file.path}: {error}") from error
-    return hear_as(kind, predict, experiment)
+    return predictor_for(experiment, predict, kind)
 
 
 def _notes(description: Description, experiment: Experiment, fold: Fold) -> list[str]:

@@ -187,9 +187,9 @@ def _export_one(
     model = source.graph if in_floats else quantize(source.observed, precision, source.kind, as_integers)
     labels = source.experiment.labels
     network = LiteRTNetwork(model, source.input_shape, len(labels))
-    hear = source.hear(lambda batch: _finite(network.predict_batch(batch)))
+    predict = source.predictor_for(lambda batch: _finite(network.predict_batch(batch)))
     measured = {
-        part: judge(hear, source.experiment, positions)
+        part: judge(predict, source.experiment, positions)
         for part, positions in source.fold.parts().items()
         if positions and part != "training"
     }

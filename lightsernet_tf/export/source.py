@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from lightsernet_tf.data.experiment import Experiment
 from lightsernet_tf.data.splits import Fold
 from lightsernet_tf.errors import ModelError, RunError
-from lightsernet_tf.evaluate.judgement import hear_as
 from lightsernet_tf.evaluate.predictors import (
-    Hearing,
+    BatchPredictor,
     Predictor,
-    hear_features,
     keras_predictor,
+    predictor_for,
     recording_windows,
 )
 from lightsernet_tf.evaluate.scores import score
@@ -62,9 +61,9 @@ class ExportSource:
         """Of the graph, [1, ...]."""
         return (1, self.num_samples) if self.kind == "waveform" else (1, *self.experiment.store.input_shape)
 
-    def hear(self, predict: Predictor) -> Hearing:
-        """Return what a predictor of this kind of input says of utterances."""
-        return hear_as(self.kind, predict, self.experiment)
+    def predictor_for(self, predict: BatchPredictor) -> Predictor:
+        """Return a function of utterances from a function of a batch of this kind of input."""
+        return predictor_for(self.experiment, predict, self.kind)
 
     @cached_property
     def observed(self) -> Observed:
@@ -114,16 +113,16 @@ def reference_of(source: ExportSource, *, force: bool) -> Reference:
         If levels taken after padding change more than 1 % of the decisions, unless ``force``.
     """
     experiment, fold = source.experiment, source.fold
-    own = hear_features(keras_predictor(source.network), experiment.store)
-    if not np.isfinite(heard := own(fold.validation)).all():
+    own = predictor_for(experiment, keras_predictor(source.network))
+    if not np.isfinite(probabilities := own(fold.validation)).all():
         raise RunError(
             f"{source.run.path}: expected a network that gives probabilities. Received: NaN or infinity from epoch "
             f"{source.epoch}, whose training diverged; choose another --epoch"
         )
     true = experiment.class_ids[list(fold.validation)]
-    _check_weights(source, score(true, heard, experiment.labels).ua)
+    _check_weights(source, score(true, probabilities, experiment.labels).ua)
     if source.kind == "features":
-        return Reference(heard, heard, None)
+        return Reference(probabilities, probabilities, None)
     front_end = FrontEnd(experiment.config.features)
 
     @tf.function(input_signature=[tf.TensorSpec([None, source.num_samples], tf.float32)], autograph=False)
@@ -133,7 +132,7 @@ def reference_of(source: ExportSource, *, force: bool) -> Reference:
     held_out = list(dict.fromkeys([*fold.validation, *fold.test]))  # which may be the same
     random = np.random.default_rng(experiment.config.train.seed)
     more = random.permutation(fold.train)[: max(0, _LEVELLED_UTTERANCES - len(held_out))].tolist()
-    before, after = own([*held_out, *more]), source.hear(lambda one: fused(one).numpy())([*held_out, *more])
+    before, after = own([*held_out, *more]), source.predictor_for(lambda one: fused(one).numpy())([*held_out, *more])
     level: dict[str, Any] = {
         "utterances": len(before),
         "agreement": float(np.mean(before.argmax(axis=1) == after.argmax(axis=1))),

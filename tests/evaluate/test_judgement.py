@@ -26,14 +26,14 @@ def experiment(tiny_config):
 
 
 def knowing(experiment, wrong=()):
-    """Hear every utterance rightly, but for some."""
+    """Predict every utterance rightly, but for some."""
 
-    def hear(positions):
+    def predict(positions):
         classes = len(experiment.labels)
-        heard = [(experiment.class_ids[one] + (one in wrong)) % classes for one in positions]
-        return 0.1 + 0.7 * np.eye(classes)[heard]
+        classes_of = [(experiment.class_ids[one] + (one in wrong)) % classes for one in positions]
+        return 0.1 + 0.7 * np.eye(classes)[classes_of]
 
-    return hear
+    return predict
 
 
 def test_a_judgement_is_the_scores_of_what_is_heard(experiment):

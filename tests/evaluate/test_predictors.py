@@ -1,18 +1,15 @@
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 import soundfile
 
 from lightsernet_tf.audio.decoding import load_waveform
-from lightsernet_tf.config import AudioConfig, FeatureConfig
+from lightsernet_tf.config import AudioConfig, Config, FeatureConfig
 from lightsernet_tf.data.feature_store import open_feature_store
 from lightsernet_tf.errors import AudioError
-from lightsernet_tf.evaluate.predictors import (
-    hear_features,
-    hear_recordings,
-    keras_predictor,
-    predict_utterances,
-)
+from lightsernet_tf.evaluate.predictors import keras_predictor, predict_utterances, predictor_for
 from lightsernet_tf.model.light_sernet import light_sernet
 
 
@@ -98,13 +95,15 @@ def test_a_predictor_follows_its_network(store):
     assert np.abs(predict_utterances(predict, store, (0, 1)) - first).max() > 1e-3
 
 
-def test_hearing_features_is_predicting_utterances(store, predict):
-    np.testing.assert_array_equal(hear_features(predict, store)((4, 2)), predict_utterances(predict, store, (4, 2)))
+def recorded(config, paths):
+    """An experiment's recordings and settings, without features."""
+    corpus = SimpleNamespace(utterances=[SimpleNamespace(path=path) for path in paths])
+    return SimpleNamespace(config=config, corpus=corpus)
 
 
 @pytest.mark.parametrize("segments", ["centre", "all"])
-def test_recordings_are_heard_raw_in_the_windows_of_training(tmp_path, segments):
-    audio, features = AudioConfig(0.3, segments), FeatureConfig()
+def test_recordings_are_predicted_at_their_own_level_in_the_windows_of_training(tmp_path, segments):
+    config = Config(audio=AudioConfig(0.3, segments))
     random = np.random.default_rng(5)
     paths = [tmp_path / "short.wav", tmp_path / "long.wav"]
     for path, samples in zip(paths, (2400, 12000), strict=True):
@@ -115,16 +114,16 @@ def test_recordings_are_heard_raw_in_the_windows_of_training(tmp_path, segments)
         batches.append(batch)
         return np.stack([np.abs(batch).max(axis=1), batch[:, 0]], axis=1)
 
-    heard = hear_recordings(loudest_and_first, paths, audio, features)((1, 0))
+    found = predictor_for(recorded(config, paths), loudest_and_first, "waveform")((1, 0))
     assert [len(batch) for batch in batches] == {"centre": [1, 1], "all": [3, 1]}[segments]  # 0.75 s are 2.5 windows
     long, short = (load_waveform(path, 16000) for path in reversed(paths))
     first = {"centre": [long[3600:8400]], "all": [long[:4800], long[4800:9600], np.pad(long[9600:], 1200)]}[segments]
     np.testing.assert_array_equal(batches[0], first)
     np.testing.assert_array_equal(batches[1], [np.pad(short, 1200)])
-    np.testing.assert_allclose(heard[0], np.mean([[np.abs(one).max(), one[0]] for one in first], axis=0), rtol=1e-6)
+    np.testing.assert_allclose(found[0], np.mean([[np.abs(one).max(), one[0]] for one in first], axis=0), rtol=1e-6)
 
 
-def test_a_recording_that_has_gone_bad_is_named(tmp_path):
-    hear = hear_recordings(lambda batch: batch, [tmp_path / "gone.wav"], AudioConfig(0.3), FeatureConfig())
+def test_a_recording_that_cannot_be_read_any_more_is_named(tmp_path):
+    experiment = recorded(Config(audio=AudioConfig(0.3)), [tmp_path / "gone.wav"])
     with pytest.raises(AudioError, match=r"gone\.wav: expected an audio file, received: No such file"):
-        hear((0,))
+        predictor_for(experiment, lambda batch: batch, "waveform")((0,))

@@ -17,6 +17,7 @@ from lightsernet_tf.data.splits import NO_TEST_NOTE, OPTIMISTIC_NOTE
 from lightsernet_tf.errors import RunError
 from lightsernet_tf.evaluate import judgement as judgements
 from lightsernet_tf.evaluate import run as evaluation
+from lightsernet_tf.evaluate.predictors import predictor_for
 from lightsernet_tf.evaluate.run import Evaluation, evaluate_run, sweep_epochs
 from lightsernet_tf.runs.run import Run, choose_epoch
 from lightsernet_tf.train.fold import train
@@ -111,13 +112,12 @@ def test_the_summary_names_files_that_exist(trained, judged):
 
 def test_the_sweep_judges_every_kept_epoch_on_validation_data_alone(run, experiment, monkeypatch):
     asked = []
-    hear_features = evaluation.hear_features
 
-    def recording(predictor, store):
-        hear = hear_features(predictor, store)
-        return lambda positions: asked.append(tuple(positions)) or hear(positions)
+    def recording(experiment, predict):
+        predict_positions = predictor_for(experiment, predict)
+        return lambda positions: asked.append(tuple(positions)) or predict_positions(positions)
 
-    monkeypatch.setattr(evaluation, "hear_features", recording)
+    monkeypatch.setattr(evaluation, "predictor_for", recording)
     fold = experiment.folds[0]
     rows = sweep_epochs(run, experiment, fold)
     assert asked == [fold.validation] * 4

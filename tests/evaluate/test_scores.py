@@ -15,7 +15,7 @@ from sklearn.metrics import (
 )
 
 from lightsernet_tf.errors import InputError
-from lightsernet_tf.evaluate.scores import average_segments, score, score_predictions, scores_by_group
+from lightsernet_tf.evaluate.scores import score, score_predictions, scores_by_group
 
 LABELS = ("anger", "boredom", "disgust", "fear")
 
@@ -145,15 +145,3 @@ def test_a_single_group_has_no_standard_deviation():
 def test_groups_of_another_number_are_refused():
     with pytest.raises(InputError, match="groups: expected 2"):
         scores_by_group([0, 1], [0, 1], ["a"], LABELS)
-
-
-def test_segments_are_averaged_by_utterance_in_any_order():
-    probabilities = [[0.9, 0.1], [0.2, 0.8], [0.5, 0.5], [0.4, 0.6]]
-    means, utterances = average_segments(probabilities, [7, 3, 7, 3])
-    np.testing.assert_array_equal(utterances, [3, 7])
-    np.testing.assert_allclose(means, [[0.3, 0.7], [0.7, 0.3]])
-
-
-def test_segments_without_an_owner_are_refused():
-    with pytest.raises(InputError, match="utterance_of_segment"):
-        average_segments([[0.5, 0.5]], [0, 1])
