@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from lightsernet_tf.data.experiment import Experiment as Experiment
     from lightsernet_tf.data.experiment import prepare as prepare
     from lightsernet_tf.errors import InputError as InputError
-    from lightsernet_tf.evaluate.run import evaluate_run as evaluate
+    from lightsernet_tf.evaluate.run import evaluate_run as evaluate  # noqa: F401  (a public name)
     from lightsernet_tf.evaluate.scores import score as score
     from lightsernet_tf.evaluate.tflite_file import evaluate_file as evaluate_file
     from lightsernet_tf.export.files import export as export
