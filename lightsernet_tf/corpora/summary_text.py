@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import statistics
-import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
 
 from lightsernet_tf.corpora.demo import NOTICE
 from lightsernet_tf.corpora.inspection import CLIPPED_RUN_SAMPLES, FULL_SCALE, CorpusSummary
+from lightsernet_tf.reporting.tables import padded, text_table
 
 _INDENT = 12  # columns, of the facts' and troubles' names
 
 
 def format_summary(summary: CorpusSummary, max_files: int = 5) -> str:
     """Return the summary as text for a terminal; of each kind of trouble at most ``max_files`` files are named."""
-    facts = [f"{name:<{_INDENT}}{text}" for name, text in _facts(summary)]
+    facts = [padded(name, _INDENT) + text for name, text in _facts(summary)]
     troubles = []
     for name, what, files in _troubles(summary):
-        troubles.append(f"{name:<{_INDENT}}{_plural(len(files), what) if files else 'none'}")
+        troubles.append(padded(name, _INDENT) + (_plural(len(files), what) if files else "none"))
         named = [*files[:max_files], *([f"... and {len(files) - max_files} more"] if len(files) > max_files else [])]
         troubles += [" " * _INDENT + file for file in named]
     return "\n".join([*facts, "", *_table(summary), "", *troubles])
@@ -74,26 +73,7 @@ def _table(summary: CorpusSummary) -> list[str]:
         counts = [summary.counts.get((speaker, label), 0) for label in summary.labels]
         rows.append([speaker, *(str(count or "-") for count in counts), str(by_speaker[speaker])])
     rows.append(["all", *(str(by_label[label]) for label in summary.labels), str(sum(by_label.values()))])
-    return _align(rows)
-
-
-def _align(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(_columns(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return ["  ".join(_pad(row, widths)).rstrip() for row in rows]
-
-
-def _pad(row: Sequence[str], widths: Iterable[int]) -> list[str]:
-    """Pad to the widths: the first cell to the right, as a name, the others to the left, as numbers."""
-    blanks = [" " * (width - _columns(cell)) for cell, width in zip(row, widths, strict=True)]
-    return [row[0] + blanks[0], *(blank + cell for blank, cell in zip(blanks[1:], row[1:], strict=True))]
-
-
-def _columns(text: str) -> int:
-    """Return how many columns of a terminal the text takes: Chinese characters take two, combining accents none."""
-    return sum(
-        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        for character in text
-    )
+    return text_table(rows, "l" + "r" * (len(summary.labels) + 1))
 
 
 def _plural(count: int, noun: str) -> str:

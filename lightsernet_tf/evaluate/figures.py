@@ -17,10 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lightsernet_tf.evaluate.scores import Scores
-from lightsernet_tf.files import written_beside
 from lightsernet_tf.reporting.fonts import drawable, names_and_font
+from lightsernet_tf.reporting.pictures import write_png
 
-DOTS_PER_INCH = 150
 TRAINING, VALIDATION, SECOND, CHOSEN = "#8a94a0", "#1f6f9c", "#c98b3a", "#b3362b"
 Rows = Sequence[Mapping[str, Any]]
 
@@ -160,8 +159,7 @@ def save_picture(picture: Figure, path: Path, notes: Sequence[str]) -> None:
     text = "\n".join(textwrap.fill(note, width) for note in notes)
     if text:
         picture.supxlabel(text, x=0.01, ha="left", fontsize=8, color=CHOSEN, parse_math=False)
-    with written_beside(path) as beside:
-        picture.savefig(beside, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight", pad_inches=0.12)
+    write_png(picture, path, bbox_inches="tight", pad_inches=0.12)
 
 
 def _draw_cell(axes: Axes, row: int, column: int, count: int, share: float) -> None:

@@ -20,10 +20,9 @@ from lightsernet_tf.audio.decoding import load_waveform
 from lightsernet_tf.config import FeatureConfig, FeatureKind
 from lightsernet_tf.features.front_end import extract, mel_centres_hz
 from lightsernet_tf.features.windows import normalize
-from lightsernet_tf.files import written_beside
 from lightsernet_tf.reporting.fonts import drawable, names_and_font
+from lightsernet_tf.reporting.pictures import write_png
 
-DOTS_PER_INCH = 150
 LOWEST_DB = -80.0
 
 
@@ -64,8 +63,7 @@ def draw_features(files: Sequence[Path], path: Path, config: FeatureConfig) -> N
         axes.label_outer()
     for axes, waveform in zip(grid[-1], waveforms, strict=True):
         axes.set(xlabel="time (s)", xlim=(0.0, len(waveform) / config.sample_rate_hz))
-    with written_beside(path) as beside:
-        picture.savefig(beside, dpi=DOTS_PER_INCH)
+    write_png(picture, path)
 
 
 def _features(waveforms: Sequence[np.ndarray], config: FeatureConfig, kind: FeatureKind) -> list[np.ndarray]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from lightsernet_tf.predict.prediction import SILENCE, Decision
 from lightsernet_tf.predict.recordings import Result
+from lightsernet_tf.reporting.tables import display_width, padded
 
 Format = Literal["text", "json", "csv"]
 _DEFAULT_TOP = 3
@@ -43,8 +44,9 @@ def text_line(result: Result, layout: Layout) -> str:
     """Return e.g. ``a.wav     0.00 -    3.00 s  anger      87.3 %   happiness 10.1 %, fear 1.2 %``."""
     parts = []
     if layout.named:
-        wanted = (len(shown(source)) for source in layout.sources)
-        parts.append(shown(result.source).ljust(max((width for width in wanted if width <= _WIDEST_NAME), default=0)))
+        wanted = (display_width(shown(source)) for source in layout.sources)
+        width = max((width for width in wanted if width <= _WIDEST_NAME), default=0)
+        parts.append(padded(shown(result.source), width))
     if result.prediction is None:
         return "  ".join([*parts, "could not be heard"])
     if isinstance(result.prediction, Decision):
@@ -53,7 +55,8 @@ def text_line(result: Result, layout: Layout) -> str:
     if not ranked:
         return "  ".join([*parts, result.prediction.label])
     (label, value), *others = ranked
-    parts.append(f"{label.ljust(max(map(len, [*layout.labels, SILENCE])))} {100 * value:5.1f} %")
+    widest = max(map(display_width, [*layout.labels, SILENCE]))
+    parts.append(f"{padded(label, widest)} {100 * value:5.1f} %")
     if others:
         parts.append(" " + ", ".join(f"{label} {100 * value:.1f} %" for label, value in others))
     return "  ".join(parts)

@@ -19,12 +19,12 @@ from matplotlib.patches import StepPatch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 from numpy.typing import NDArray
 
-from lightsernet_tf.files import written_beside
 from lightsernet_tf.predict.prediction import SILENCE, Decision
 from lightsernet_tf.predict.waveforms import as_mono
 from lightsernet_tf.reporting.fonts import drawable, names_and_font
+from lightsernet_tf.reporting.pictures import write_png
+from lightsernet_tf.reporting.tables import shortened
 
-DOTS_PER_INCH = 150
 _MOST_STEPS, _MOST_NAMED, _MOST_COLUMNS = 1500, 300, 4000  # drawn of stack, strip and waveform; more would blur
 _WAVEFORM, _NOTE = "#4a4f55", "#5f666d"
 _LONGEST_NAME = 24
@@ -89,7 +89,7 @@ def draw_timeline(
         Above the picture.
     """
     shown, font = names_and_font(labels)
-    names = [*(_shortened(name, _LONGEST_NAME) for name in shown), SILENCE]
+    names = [*(shortened(name, _LONGEST_NAME) for name in shown), SILENCE]
     looks = [*_looks(labels), _SILENT]
     seconds = decisions[-1].end_seconds
     inches = float(np.clip(3 + 0.35 * seconds, 9, 16))
@@ -105,14 +105,13 @@ def draw_timeline(
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_axisbelow(True)
 
-    heading = _shortened(" ".join(drawable(title, font).split()), int(inches * 7))
+    heading = shortened(" ".join(drawable(title, font).split()), int(inches * 7))
     strip.set_title(heading, font=font, fontsize=12, parse_math=False)
     _draw_legend(picture, layers, names, font)
     window = max(decision.end_seconds - decision.start_seconds for decision in decisions)
     note = f"Each step tells what was heard in the {window:.3g} s up to its end."
     picture.supxlabel(note, x=0.01, ha="left", fontsize=8, color=_NOTE)
-    with written_beside(path) as beside:
-        picture.savefig(beside, format="png", dpi=DOTS_PER_INCH)
+    write_png(picture, path)
 
 
 def _looks(labels: Sequence[str]) -> list[_Look]:
@@ -242,9 +241,3 @@ def _over_time(axes: Axes, seconds: float) -> None:
 def _readable_on(color: str) -> str:
     red, green, blue = to_rgb(color)
     return "#222222" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.45 else "white"
-
-
-def _shortened(text: str, most: int) -> str:
-    if len(text) <= most:
-        return text
-    return f"{text[: most // 2]} … {text[-(most - most // 2 - 3) :]}"

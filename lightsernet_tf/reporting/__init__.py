@@ -1,1 +1,1 @@
-"""What reports are written with: Markdown, tables, fonts."""
+"""What reports are written with: Markdown, tables, pictures, fonts."""

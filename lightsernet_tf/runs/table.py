@@ -9,13 +9,14 @@ import logging
 import os
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from lightsernet_tf.errors import RunError
 from lightsernet_tf.reporting.markdown import markdown_table, percent
+from lightsernet_tf.reporting.tables import display_width, shortened, table_width, text_table
 from lightsernet_tf.runs.run import Run, choose_epoch
 
 _RUN_FILES = {"run.json", "split.json", "epochs.csv"}
@@ -149,7 +150,7 @@ def terminal_table(rows: Sequence[RunRow], width: int = 140) -> str:
     """Return the runs as an aligned table.
 
     Settings that all runs share stand once above it, and the longest texts are shortened in the middle until a line
-    fits ``width`` characters, as far as that goes; the Markdown and the CSV hold all of them in full.
+    fits ``width`` columns, as far as that goes; the Markdown and the CSV hold all of them in full.
     """
     settings = {heading: [cell(row) for row in rows] for heading, cell in _SETTINGS.items()}
     shared = [f"{heading} {cells[0]}" for heading, cells in settings.items() if len(set(cells)) == 1]
@@ -164,10 +165,10 @@ def terminal_table(rows: Sequence[RunRow], width: int = 140) -> str:
     if any(row.notes for row in rows):
         columns["notes"] = [", ".join(note.split(":")[0] for note in row.notes) for row in rows]
     above, below = zip(*(heading.split() if " " in heading else ("", heading) for heading in columns), strict=True)
-    widths = {heading: max(map(len, (*heading.split(), *cells))) for heading, cells in columns.items()}
+    widths = {heading: max(map(display_width, (*heading.split(), *cells))) for heading, cells in columns.items()}
     widths = _fitted(widths, width)
-    lines = [above, below, *zip(*columns.values(), strict=True)]
-    table = ["  ".join(map(_aligned, line, columns, widths.values())).rstrip() for line in lines]
+    lines = [above, below, *(map(shortened, line, widths.values()) for line in zip(*columns.values(), strict=True))]
+    table = text_table([list(line) for line in lines], _align(columns))
     said = f"{len(rows)} run{'s' * (len(rows) > 1)}, figures in %. " + f"In all: {', '.join(shared)}." * bool(shared)
     return "\n".join([textwrap.fill(said, width, break_on_hyphens=False), "", *table])
 
@@ -185,13 +186,7 @@ def markdown_runs(rows: Sequence[RunRow]) -> str:
         ]
         for row in rows
     ]
-    return markdown_table(header, lines, "".join("l" if heading in _TEXT else "r" for heading in header)) + "\n"
-
-
-def shortened(text: str, width: int) -> str:
-    """Return the text with its middle left out where it has more than ``width`` characters."""
-    tail = width // 2
-    return text if len(text) <= width else f"{text[: width - tail - 1]}…{text[-tail:]}"
+    return markdown_table(header, lines, _align(header)) + "\n"
 
 
 def _chosen(row: RunRow) -> str:
@@ -263,7 +258,7 @@ def _natural(value: Any) -> list[tuple[bool, float, str]]:
 def _fitted(widths: dict[str, int], width: int) -> dict[str, int]:
     fitted = dict(widths)
     texts = [heading for heading in fitted if heading in _TEXT]
-    while sum(fitted.values()) + 2 * (len(fitted) - 1) > width:
+    while table_width([*fitted.values()]) > width:
         longest = max(texts, key=lambda heading: fitted[heading])
         if fitted[longest] <= max(_NARROWEST_CELL, len(longest)):
             break
@@ -271,6 +266,5 @@ def _fitted(widths: dict[str, int], width: int) -> dict[str, int]:
     return fitted
 
 
-def _aligned(cell: str, heading: str, width: int) -> str:
-    cell = shortened(cell, width)
-    return cell.ljust(width) if heading in _TEXT else cell.rjust(width)
+def _align(headings: Iterable[str]) -> str:
+    return "".join("l" if heading in _TEXT else "r" for heading in headings)

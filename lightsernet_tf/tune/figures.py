@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from lightsernet_tf.evaluate.figures import CHOSEN, SECOND, TRAINING, VALIDATION, legend_above, save_picture, tidy
 from lightsernet_tf.reporting.fonts import drawable, names_and_font
-from lightsernet_tf.runs.table import shortened
+from lightsernet_tf.reporting.tables import shortened
 from lightsernet_tf.tune.ranking import (
     are_numbers,
     best_trial,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from lightsernet_tf.runs.table import shortened
+from lightsernet_tf.reporting.tables import display_width, shortened, table_width, text_table
 from lightsernet_tf.tune.ranking import ranked
 from lightsernet_tf.tune.space import shown
 from lightsernet_tf.tune.trial import Trial
@@ -77,30 +77,40 @@ def text_blocks(columns: Mapping[str, Sequence[str]], right: Collection[str], wi
     right
         Headings of the columns that are aligned on the right.
     width
-        Longest line, in characters; a single column is never broken.
+        Longest line, in columns of the terminal; a single column is never broken.
     """
     columns = {heading: [shortened(cell, _LONGEST_CELL) for cell in cells] for heading, cells in columns.items()}
-    in_one = sum(max(map(len, (heading, *cells))) + 2 for heading, cells in columns.items()) - 2 <= width
+    in_one = table_width([_widest([heading, *cells]) for heading, cells in columns.items()]) <= width
     headings = {heading: [heading] if in_one else _broken(heading, cells) for heading, cells in columns.items()}
     height = max(map(len, headings.values()))
-    aligned = {}
-    for heading, cells in columns.items():
-        lines = [*[""] * (height - len(headings[heading])), *headings[heading], *cells]
-        longest = max(map(len, lines))
-        aligned[heading] = [line.rjust(longest) if heading in right else line.ljust(longest) for line in lines]
-    leading = [aligned.pop(heading) for heading in _LEADING]
-    blocks = [[*leading]]
-    for column in aligned.values():
-        taken = sum(len(other[0]) + 2 for other in blocks[-1])
-        if len(blocks[-1]) > len(leading) and taken + len(column[0]) > width:
-            blocks.append([*leading])
-        blocks[-1].append(column)
-    rows = [["  ".join(line).rstrip() for line in zip(*block, strict=True)] for block in blocks]
-    return ["\n".join(lines).strip("\n") for lines in rows]
+    lines = {
+        heading: [*[""] * (height - len(headings[heading])), *headings[heading], *cells]
+        for heading, cells in columns.items()
+    }
+    blocks = [[*_LEADING]]
+    for heading in columns:
+        if heading in _LEADING:
+            continue
+        wanted = [*blocks[-1], heading]
+        if len(blocks[-1]) > len(_LEADING) and table_width([_widest(lines[name]) for name in wanted]) > width:
+            blocks.append([*_LEADING])
+        blocks[-1].append(heading)
+    tables = [
+        text_table(
+            list(zip(*(lines[name] for name in block), strict=True)),
+            "".join("r" if name in right else "l" for name in block),
+        )
+        for block in blocks
+    ]
+    return ["\n".join(table).strip("\n") for table in tables]
+
+
+def _widest(lines: Iterable[str]) -> int:
+    return max(map(display_width, lines))
 
 
 def _broken(heading: str, cells: Sequence[str]) -> list[str]:
-    width = max(_NARROWEST_HEADING, *map(len, cells))
+    width = max(_NARROWEST_HEADING, *map(display_width, cells))
     return [
         line.replace("_ ", "_") for line in textwrap.wrap(heading.replace("_", "_ "), width, break_long_words=False)
     ]

@@ -31,18 +31,18 @@ def read_csv(*lines):
 
 def test_text_tells_the_three_most_probable_labels():
     line = text_line(HEARD, Layout(LABELS))
-    assert line == "a.wav  声             62.5 %   anger 25.0 %, wütend, sehr 12.5 %"
+    assert line == "a.wav  声            62.5 %   anger 25.0 %, wütend, sehr 12.5 %"
 
 
 def test_text_tells_as_many_labels_as_wanted():
-    assert text_line(HEARD, Layout(LABELS, top=1)) == "a.wav  声             62.5 %"
-    assert text_line(HEARD, Layout(LABELS, top=2)) == "a.wav  声             62.5 %   anger 25.0 %"
+    assert text_line(HEARD, Layout(LABELS, top=1)) == "a.wav  声            62.5 %"
+    assert text_line(HEARD, Layout(LABELS, top=2)) == "a.wav  声            62.5 %   anger 25.0 %"
     assert text_line(HEARD, Layout(LABELS, top=99)) == text_line(HEARD, Layout(LABELS))
 
 
 def test_text_of_a_timeline_tells_the_span_and_the_name_only_where_it_is_needed():
-    assert text_line(OVER_TIME, Layout(LABELS, 1)) == "a.wav     0.50 -    3.50 s  声             62.5 %"
-    assert text_line(OVER_TIME, Layout(LABELS, 1, named=False)) == "   0.50 -    3.50 s  声             62.5 %"
+    assert text_line(OVER_TIME, Layout(LABELS, 1)) == "a.wav     0.50 -    3.50 s  声            62.5 %"
+    assert text_line(OVER_TIME, Layout(LABELS, 1, named=False)) == "   0.50 -    3.50 s  声            62.5 %"
 
 
 def test_the_columns_of_text_stand_below_each_other():

@@ -18,6 +18,7 @@ from lightsernet_tf.errors import InputError
 from lightsernet_tf.predict import __main__ as predict
 from lightsernet_tf.predict import recordings as predicting
 from lightsernet_tf.predict.recognizer import EmotionRecognizer
+from lightsernet_tf.reporting.tables import padded
 from tests import device
 
 pytestmark = pytest.mark.usefixtures("logging_as_before")
@@ -86,7 +87,7 @@ def test_each_file_is_a_line_with_what_the_recogniser_hears(run, sounds, recogni
     assert (status, err) == (0, [])
     for name, line in zip(names, out, strict=True):
         (label, value), *_ = recognizer.predict(*soundfile.read(name)).ranked()
-        assert line.startswith(f"{name}  {label.ljust(7)} {100 * value:5.1f} %")
+        assert line.startswith(f"{name}  {padded(label, 7)} {100 * value:5.1f} %")
 
 
 def test_a_folder_is_heard_file_by_file(run, sounds):

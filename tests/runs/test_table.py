@@ -15,6 +15,7 @@ from lightsernet_tf.config import (
     TrainConfig,
 )
 from lightsernet_tf.errors import RunError
+from lightsernet_tf.reporting.tables import display_width
 from lightsernet_tf.runs.run import HISTORY_COLUMNS, Run
 from lightsernet_tf.runs.table import SORT_KEYS, RunRow, collect_runs, markdown_runs, sort_runs, terminal_table
 
@@ -326,3 +327,9 @@ def test_a_judged_run_without_test_data_shows_dashes(tmp_path):
     assert (row.validation_ua, row.test_ua, row.test_wa, row.test_macro_f1) == (0.5, None, None, None)
     figures = terminal_table([row]).splitlines()[-1].split()
     assert figures == ["final", "1", "50.0", "25.0", "12.5", "–", "–", "–"]
+
+
+def test_columns_line_up_beside_chinese_names():
+    text = terminal_table([replace(ROW, name="语音/说话人"), ROW])
+    figures = {display_width(line[: line.index("44")]) for line in text.splitlines() if "44" in line}
+    assert len(figures) == 1

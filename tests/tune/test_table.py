@@ -104,3 +104,11 @@ def test_a_narrow_table_goes_on_below_with_rank_and_trial_again():
 def test_an_overlong_value_is_shortened_in_the_middle():
     (block,) = text_blocks({**COLUMNS, "kind": ["mfcc", "a" * 50 + "b" * 50]}, (), 120)
     assert "a" * 15 + "…" + "b" * 16 in block.split()
+
+
+def test_columns_line_up_beside_chinese_values():
+    (block,) = text_blocks({**COLUMNS, "kind": ["频谱", "mfcc"]}, {"rank", "trial", "frequency_mask_max_bins"}, 80)
+    assert block.split("\n")[1:] == [
+        "     1      0  频谱                        1",
+        "failed      1  mfcc                       24",
+    ]
