@@ -11,8 +11,8 @@ from typing import Any
 from lightsernet_tf.data.experiment import Experiment
 from lightsernet_tf.errors import RunError
 from lightsernet_tf.evaluate.bootstrap import bootstrap_intervals
+from lightsernet_tf.evaluate.facts import experiment_facts
 from lightsernet_tf.evaluate.figures import draw_confusion
-from lightsernet_tf.evaluate.judgement import experiment_facts
 from lightsernet_tf.evaluate.scores import GroupScores, Scores, score_predictions, scores_by_group
 from lightsernet_tf.evaluate.sections import (
     FIGURE_NAMES,

@@ -12,7 +12,7 @@ import numpy as np
 
 from lightsernet_tf.cross_validate.pooled_report import CrossValidation
 from lightsernet_tf.data.experiment import Experiment
-from lightsernet_tf.evaluate.judgement import experiment_facts
+from lightsernet_tf.evaluate.facts import experiment_facts
 from lightsernet_tf.evaluate.scores import FIGURES, Spread
 from lightsernet_tf.evaluate.sections import FIGURE_NAMES, HOW_TO_READ, interval
 from lightsernet_tf.export.expectations import settings_of_training

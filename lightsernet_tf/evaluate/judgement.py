@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,12 +87,6 @@ def part_sections(parts: dict[str, Judgement], folder: Path, name: str, notes: S
     ]
 
 
-def fold_facts(experiment: Experiment, fold: Fold) -> dict[str, Any]:
-    """Return what is trained and how, and on whom, by name, for a report."""
-    speakers = {f"{part} speakers": experiment.speakers(ids) or "none" for part, ids in fold.parts().items()}
-    return {**experiment_facts(experiment), "fold": fold.name, **speakers}
-
-
 def write_judgements(
     folder: Path,
     text: str,
@@ -108,32 +101,6 @@ def write_judgements(
     figures = {part: one.scores.to_dict() for part, one in parts.items()}
     write_json(folder / "scores.json", {**more, "notes": list(notes), **figures})
     return folder / "report.md"
-
-
-def experiment_facts(experiment: Experiment) -> dict[str, Any]:
-    """Return what is trained and how, by name, for a report."""
-    config = experiment.config
-    train = config.train
-    features = f"{config.features.kind} {list(experiment.store.input_shape)}, {config.audio.duration_seconds:g} s"
-    if config.features.max_frequency_hz is not None:
-        features += f", up to {config.features.max_frequency_hz:g} Hz"
-    if config.audio.segments == "all":
-        features += ", all segments"
-    given = ", ".join(f"{label} {weight:g}" for label, weight in train.class_weights.items())
-    facts: dict[str, Any] = {
-        "corpus": f"{experiment.corpus.name}, {experiment.num_used} utterances",
-        "labels": experiment.labels,
-        "protocol": f"{config.split.protocol}, split seed {config.split.seed}",
-        "features": features,
-        "loss": train.loss + (f", gamma {train.gamma:g}" if train.loss == "focal" else ""),
-        "balance": train.balance + (f": {given}" if given else ""),
-        "training": f"{train.epochs} epochs, batch {train.batch_size}, learning rate {train.learning_rate:g} "
-        f"({train.schedule}), dropout {config.model.dropout:g}, seed {train.seed}",
-        "epoch chosen": f"by {train.choose_by} on "
-        + ("the test data" if config.split.protocol == "published" else "validation data"),
-    }
-    augmented = [f"{name} {value:g}" for name, value in dataclasses.asdict(config.augment).items() if value]
-    return facts | ({"augmentation": augmented} if augmented else {})
 
 
 def write_predictions(

@@ -13,10 +13,10 @@ from lightsernet_tf.data.experiment import Experiment, prepare
 from lightsernet_tf.data.splits import Fold
 from lightsernet_tf.errors import RunError
 from lightsernet_tf.evaluate.diagnosis import diagnose
+from lightsernet_tf.evaluate.facts import fold_facts
 from lightsernet_tf.evaluate.figures import draw_curves, draw_sweep
 from lightsernet_tf.evaluate.judgement import (
     Judgement,
-    fold_facts,
     judge,
     judge_parts,
     part_lines,

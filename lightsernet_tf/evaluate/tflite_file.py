@@ -11,9 +11,9 @@ from lightsernet_tf.config import AudioConfig, Config, FeatureConfig
 from lightsernet_tf.data.experiment import Experiment, prepare
 from lightsernet_tf.data.splits import NO_TEST_NOTE, Fold, choose_fold
 from lightsernet_tf.errors import ConfigError, ModelError
+from lightsernet_tf.evaluate.facts import fold_facts
 from lightsernet_tf.evaluate.judgement import (
     Judgement,
-    fold_facts,
     judge_parts,
     part_lines,
     part_sections,

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from lightsernet_tf.corpora.download import SOURCES
-from lightsernet_tf.evaluate.judgement import Judgement, fold_facts
+from lightsernet_tf.evaluate.facts import fold_facts
+from lightsernet_tf.evaluate.judgement import Judgement
 from lightsernet_tf.export.graph import OUTPUT, Precision
 from lightsernet_tf.export.source import ExportSource
 from lightsernet_tf.predict.litert import LiteRTNetwork

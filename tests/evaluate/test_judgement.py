@@ -8,8 +8,8 @@ import pytest
 
 from lightsernet_tf.data.experiment import prepare
 from lightsernet_tf.data.splits import Fold
+from lightsernet_tf.evaluate.facts import fold_facts
 from lightsernet_tf.evaluate.judgement import (
-    fold_facts,
     judge,
     judge_parts,
     part_lines,

@@ -11,7 +11,7 @@ from lightsernet_tf.config import FeatureConfig
 from lightsernet_tf.config_parser import load_config
 from lightsernet_tf.data.experiment import prepare
 from lightsernet_tf.errors import RunError
-from lightsernet_tf.evaluate.judgement import experiment_facts
+from lightsernet_tf.evaluate.facts import experiment_facts
 from lightsernet_tf.export.expectations import read_cross_validation, settings_of_training
 
 REAL = Path(__file__).parents[2] / "docs/results/emodb_loso/scores.json"
