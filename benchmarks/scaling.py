@@ -43,7 +43,7 @@ from lightsernet_tf.config import AugmentConfig, Config, CorpusConfig, FeatureCo
 from lightsernet_tf.corpora import load_corpus
 from lightsernet_tf.corpora.base import Corpus, Utterance
 from lightsernet_tf.data.leaks import check_leaks
-from lightsernet_tf.data.splits import check_classes, make_folds
+from lightsernet_tf.data.splits import PROTOCOLS, check_classes, make_folds
 from lightsernet_tf.errors import InputError
 from lightsernet_tf.tune.settings import SearchConfig, Strategy
 
@@ -152,8 +152,8 @@ def corpus_part(bench: Bench) -> None:
                     folds = make_folds(corpus.utterances, config.split)
                 with timed() as guard:
                     for fold in folds:
-                        check_leaks(fold, corpus.utterances, content, protocol=protocol)
-                        check_classes(fold, corpus.utterances, corpus.labels, protocol=protocol)
+                        check_leaks(fold, corpus.utterances, content, PROTOCOLS[protocol])
+                        check_classes(fold, corpus.utterances, corpus.labels, PROTOCOLS[protocol])
                 positions = sum(sys.getsizeof(part) for fold in folds for part in fold.parts().values())
                 print_row(utterances, speakers, protocol, len(folds), read.cpu, split.cpu, guard.cpu, positions / 1e6)
     tracemalloc.start()
@@ -390,8 +390,8 @@ def measure_made_up(count: str) -> list[float]:
     with timed() as stage:
         folds = make_folds(corpus.utterances, config)
         for fold in folds:
-            check_leaks(fold, corpus.utterances, digests, protocol=config.protocol)
-            check_classes(fold, corpus.utterances, corpus.labels, protocol=config.protocol)
+            check_leaks(fold, corpus.utterances, digests, PROTOCOLS[config.protocol])
+            check_classes(fold, corpus.utterances, corpus.labels, PROTOCOLS[config.protocol])
     took.append(stage)
     with timed() as stage:
         hashlib.sha256(json.dumps({"files": digests}, sort_keys=True).encode()).hexdigest()

@@ -32,6 +32,7 @@ def keras_epoch(*, plain: bool) -> Epoch:
     import numpy as np
     import tensorflow as tf
 
+    from lightsernet_tf.config import TrainConfig
     from lightsernet_tf.model.batch_norm import FusedBatchNormalization
     from lightsernet_tf.model.light_sernet import light_sernet
     from lightsernet_tf.model.losses import make_loss
@@ -43,7 +44,9 @@ def keras_epoch(*, plain: bool) -> Epoch:
     network = light_sernet((FRAMES, BINS, 1), CLASSES, seed=0)
     if plain:
         network = keras.models.clone_model(network, clone_function=plain_layer)
-    network.compile(keras.optimizers.Adam(LEARNING_RATE), make_loss("cross_entropy"), jit_compile=False)
+    network.compile(
+        keras.optimizers.Adam(LEARNING_RATE), make_loss(TrainConfig(loss="cross_entropy")), jit_compile=False
+    )
     features = np.random.default_rng(0).standard_normal((CLIPS, FRAMES, BINS, 1), dtype=np.float32)
     data = tf.data.Dataset.from_tensor_slices((features, np.arange(CLIPS) % CLASSES)).batch(BATCH_SIZE)
     return lambda: network.fit(data, verbose=0, shuffle=False)

@@ -20,7 +20,7 @@ FeatureKind = Literal["mfcc", "log_mel_spectrogram", "spectrogram"]
 Schedule = Literal["published", "plateau", "constant", "cosine"]
 LossName = Literal["cross_entropy", "focal"]
 Balance = Literal["none", "class_weight", "oversample"]
-Protocol = Literal[
+ProtocolName = Literal[
     "leave_one_speaker_out", "group_k_fold", "stratified_hold_out", "random_hold_outs", "manifest", "published", "final"
 ]
 
@@ -246,7 +246,7 @@ class SplitConfig:
         Chooses speakers and utterances.
     """
 
-    protocol: Protocol = "stratified_hold_out"
+    protocol: ProtocolName = "stratified_hold_out"
     fold: int = 0
     folds: int = 10
     validation_speakers: int = 1
@@ -324,7 +324,7 @@ class TrainConfig:
     learning_rate: float = 1e-4
     schedule: Schedule = "published"
     loss: LossName = "cross_entropy"
-    gamma: float = 2.0
+    gamma: float = field(default=2.0, metadata={"loss": "focal"})
     balance: Balance = "none"
     class_weights: dict[str, float] = field(default_factory=dict)
     seed: int = 42
@@ -357,6 +357,11 @@ class TrainConfig:
             "all, best_and_last or every N",
         )
         check("strategy", self.strategy in _STRATEGIES, " or ".join(_STRATEGIES) + _instead_of(self.strategy))
+
+    def loss_parameters(self) -> dict[str, float]:
+        """Return the keys that belong to the chosen loss, by their metadata, and their values."""
+        keys = [key.name for key in dataclasses.fields(self) if key.metadata.get("loss") == self.loss]
+        return {key: getattr(self, key) for key in keys}
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,11 @@ from lightsernet_tf.config import Config, FeatureConfig, ModelConfig, demo_confi
 from lightsernet_tf.config_parser import load_config
 from lightsernet_tf.corpora import READERS
 from lightsernet_tf.data.experiment import prepare
-from lightsernet_tf.data.splits import OPTIMISTIC_NOTE
+from lightsernet_tf.data.splits import PROTOCOLS
 from lightsernet_tf.tune.folder import Search
 from lightsernet_tf.tune.settings import SearchSettings
+
+OPTIMISTIC_NOTE = PROTOCOLS["published"].note
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 FILES = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml"))

@@ -16,6 +16,7 @@ from lightsernet_tf.config_parser import config_yaml, load_config
 from lightsernet_tf.cross_validate.pooled_report import CrossValidation, pool
 from lightsernet_tf.cross_validate.seeds import RepeatedSeeds, compare_seeds
 from lightsernet_tf.data.experiment import Experiment, prepare
+from lightsernet_tf.data.splits import PROTOCOLS
 from lightsernet_tf.errors import ConfigError, RunError
 from lightsernet_tf.evaluate.run import evaluate_run
 from lightsernet_tf.files import write_text
@@ -68,10 +69,10 @@ def cross_validate(
     RunError
         If the folder holds a cross-validation with other settings, or the corpus has changed since.
     """
-    if config.split.protocol == "final":
+    if not PROTOCOLS[config.split.protocol].tests_somebody:
         raise ConfigError(
-            "split.protocol: expected one with test data to cross-validate. Received: protocol='final', which tests "
-            "nobody; train it with python -m lightsernet_tf.train"
+            "split.protocol: expected one with test data to cross-validate. Received: "
+            f"protocol={config.split.protocol!r}, which tests nobody; train it with python -m lightsernet_tf.train"
         )
     if len(set(seeds)) < len(seeds) or not all(0 <= seed < 2**31 for seed in seeds):
         raise ConfigError(

@@ -16,7 +16,7 @@ from lightsernet_tf.corpora.demo import NOTICE
 from lightsernet_tf.data.augment import changes_waveforms
 from lightsernet_tf.data.feature_store import FeatureStore, open_feature_store
 from lightsernet_tf.data.leaks import check_leaks, first_of_identical
-from lightsernet_tf.data.splits import NO_TEST_NOTE, OPTIMISTIC_NOTE, Fold, check_classes, make_folds
+from lightsernet_tf.data.splits import PROTOCOLS, Fold, Protocol, check_classes, make_folds
 from lightsernet_tf.errors import ConfigError, CorpusError
 
 _logger = logging.getLogger(__name__)
@@ -73,6 +73,11 @@ class Experiment:
         return replace(self, config=replace(config, corpus=self.config.corpus))
 
     @property
+    def protocol(self) -> Protocol:
+        """Return what the folds' protocol promises of them."""
+        return PROTOCOLS[self.config.split.protocol]
+
+    @property
     def num_used(self) -> int:
         """Return the number of utterances that are neither unreadable nor dropped."""
         return len({position for fold in self.folds for part in fold.parts().values() for position in part})
@@ -92,12 +97,8 @@ class Experiment:
         return [(path.relative_to(root) if path.is_relative_to(root) else path).as_posix() for path in paths]
 
     def notes(self, *folds: Fold) -> list[str]:
-        """Return what every artefact of these folds has to say about its figures."""
-        notes = []
-        if self.config.split.protocol == "published":
-            notes.append(OPTIMISTIC_NOTE)
-        if self.config.split.protocol == "final":
-            notes.append(NO_TEST_NOTE)
+        """Return what every artefact of these folds states about its figures; the protocol's note is the first."""
+        notes = [self.protocol.note] if self.protocol.note is not None else []
         if self.config.corpus.name == "demo":
             notes.append(NOTICE)
         tested = {speaker for fold in folds for speaker in self.speakers(fold.test)}
@@ -145,8 +146,8 @@ def prepare(config: Config) -> Experiment:
     folds = []
     for fold in make_folds(chosen, config.split):
         fold = _renumbered(fold, usable)
-        check_leaks(fold, corpus.utterances, store.content, protocol=config.split.protocol)
-        check_classes(fold, corpus.utterances, corpus.labels, protocol=config.split.protocol)
+        check_leaks(fold, corpus.utterances, store.content, PROTOCOLS[config.split.protocol])
+        check_classes(fold, corpus.utterances, corpus.labels, PROTOCOLS[config.split.protocol])
         folds.append(fold)
     class_ids = np.array([corpus.labels.index(utterance.label) for utterance in corpus.utterances])
     return Experiment(config, corpus, store, class_ids, tuple(folds), tuple(left_out))

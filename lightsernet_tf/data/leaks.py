@@ -1,4 +1,4 @@
-"""The guard against leaks between the parts of a fold: the same audio, or the same speaker, on two sides.
+"""The guard against leaks between the parts of a fold: the same audio, or the same speaker, in two of them.
 
 What is the same recording is decided by the content digests that the feature store took.
 """
@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lightsernet_tf.config import Protocol
 from lightsernet_tf.corpora.base import Utterance
-from lightsernet_tf.data.splits import SPEAKER_INDEPENDENT, Fold
+from lightsernet_tf.data.splits import Fold, Protocol
 from lightsernet_tf.errors import CorpusError
 
 
@@ -40,32 +39,30 @@ def first_of_identical(
     return kept, dropped
 
 
-def check_leaks(
-    fold: Fold, utterances: Sequence[Utterance], content: Sequence[str | None], *, protocol: Protocol
-) -> None:
-    """Stop where one side of the fold has heard what another side is judged on.
+def check_leaks(fold: Fold, utterances: Sequence[Utterance], content: Sequence[str | None], protocol: Protocol) -> None:
+    """Refuse a fold in which one part shares audio, or what its protocol keeps apart, with another part.
 
     Raises
     ------
     CorpusError
-        If the same audio, or under a speaker-independent protocol the same speaker, is on two sides; it names them.
+        If the same audio, or under a speaker-independent protocol the same speaker, is in two parts; it names them.
     """
     parts = fold.parts()
-    if protocol == "published":
-        parts.pop("validation")
-    side_of_content: dict[str | None, tuple[str, int]] = {}
-    side_of_speaker: dict[str, tuple[str, int]] = {}
-    for side, positions in parts.items():
+    if protocol.chooses_on_test:
+        del parts["validation"]  # is the test data
+    first_with_content: dict[str | None, tuple[str, int]] = {}
+    first_of_speaker: dict[str, tuple[str, int]] = {}
+    for part, positions in parts.items():
         for position in positions:
-            other_side, other = side_of_content.setdefault(content[position], (side, position))
-            if other_side != side:
+            other_part, other = first_with_content.setdefault(content[position], (part, position))
+            if other_part != part:
                 raise CorpusError(
-                    f"leak in {fold.name}: {utterances[position].path} ({side}) holds the same audio as "
-                    f"{utterances[other].path} ({other_side}). Set corpus.duplicates: drop to keep only the first"
+                    f"leak in {fold.name}: {utterances[position].path} ({part}) holds the same audio as "
+                    f"{utterances[other].path} ({other_part}). Set corpus.duplicates: drop to keep only the first"
                 )
-            other_side, other = side_of_speaker.setdefault(utterances[position].speaker, (side, position))
-            if other_side != side and protocol in SPEAKER_INDEPENDENT:
+            other_part, other = first_of_speaker.setdefault(utterances[position].speaker, (part, position))
+            if other_part != part and protocol.speaker_independent:
                 raise CorpusError(
-                    f"leak in {fold.name}: speaker {utterances[position].speaker} is in {side} "
-                    f"({utterances[position].path}) and in {other_side} ({utterances[other].path})"
+                    f"leak in {fold.name}: speaker {utterances[position].speaker} is in {part} "
+                    f"({utterances[position].path}) and in {other_part} ({utterances[other].path})"
                 )

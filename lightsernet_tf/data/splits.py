@@ -1,6 +1,6 @@
-"""Folds: who is trained on, who chooses the epoch and who is tested.
+"""Folds: which utterances are trained on, which choose the epoch and which are tested.
 
-A fold holds positions in the corpus's utterances. Nothing here looks at audio, see ``leaks`` for that.
+Each protocol is one function and its record in ``PROTOCOLS``. Nothing here looks at audio; `data.leaks` does.
 """
 
 from __future__ import annotations
@@ -11,30 +11,20 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
-from sklearn.model_selection import GroupKFold, ShuffleSplit, StratifiedShuffleSplit
 
-from lightsernet_tf.config import Protocol, SplitConfig
+from lightsernet_tf.config import ProtocolName, SplitConfig
 from lightsernet_tf.corpora.base import Utterance
 from lightsernet_tf.errors import ConfigError, CorpusError
-
-SPEAKER_INDEPENDENT: frozenset[Protocol] = frozenset({"leave_one_speaker_out", "group_k_fold", "final"})
-OPTIMISTIC_NOTE = "optimistic: the epoch was chosen on the test data"
-NO_TEST_NOTE = (
-    "no test data: the validation figures chose the epoch and are optimistic; see a cross-validation for what to "
-    "expect of new speakers"
-)
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Positions of the utterances of each part; ``name`` serves as a folder's name.
-
-    Only under ``final`` may a part be empty: ``test``.
-    """
+    """Positions in the corpus of the utterances of each part; ``name`` serves as a folder's name."""
 
     name: str
     train: tuple[int, ...]
@@ -44,6 +34,36 @@ class Fold:
     def parts(self) -> dict[str, tuple[int, ...]]:
         """Return the three parts by name."""
         return {"training": self.train, "validation": self.validation, "test": self.test}
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A way to make folds, and what it promises of them.
+
+    Nothing has a default: the guards against leaks and against unsuitable initial weights rely on these fields.
+
+    Parameters
+    ----------
+    make
+        Yields the folds of some utterances.
+    num_folds
+        Number of folds by the settings alone; None where it depends on the corpus.
+    speaker_independent
+        Whether no speaker is in two parts of a fold. The leak guard enforces it.
+    tests_somebody
+        Whether there is test data; otherwise the test part alone is empty.
+    chooses_on_test
+        Whether the validation data is the test data, so that test figures are optimistic.
+    note
+        What every report of such a fold states; the first of its notes. None: nothing.
+    """
+
+    make: Callable[[Sequence[Utterance], SplitConfig], Iterator[Fold]]
+    num_folds: Callable[[SplitConfig], int | None]
+    speaker_independent: bool
+    tests_somebody: bool
+    chooses_on_test: bool
+    note: str | None
 
 
 def make_folds(utterances: Sequence[Utterance], config: SplitConfig) -> list[Fold]:
@@ -65,7 +85,7 @@ def make_folds(utterances: Sequence[Utterance], config: SplitConfig) -> list[Fol
     """
     if not utterances:
         raise CorpusError("split: expected utterances. Received: none that can be used")
-    return list(_PROTOCOLS[config.protocol](utterances, config))
+    return list(PROTOCOLS[config.protocol].make(utterances, config))
 
 
 def choose_fold(folds: Sequence[Fold], config: SplitConfig) -> Fold:
@@ -97,6 +117,8 @@ def group_k_fold(utterances: Sequence[Utterance], config: SplitConfig) -> Iterat
         raise ConfigError(
             f"split.folds: expected at most {num_speakers}, one a speaker. Received: folds={config.folds}"
         )
+    from sklearn.model_selection import GroupKFold  # here and below: takes a second, which --help need not wait for
+
     splitter = GroupKFold(config.folds, shuffle=True, random_state=config.seed)
     groups = [set(speakers[test].tolist()) for _, test in splitter.split(speakers, groups=speakers)]
     yield from _speaker_folds(utterances, [(f"fold_{n:02d}", group) for n, group in enumerate(groups)], config)
@@ -170,22 +192,86 @@ def manifest(utterances: Sequence[Utterance], config: SplitConfig) -> Iterator[F
         yield _with_validation("manifest", utterances, np.array(parts["train"]), np.array(parts["test"]), config)
 
 
-_PROTOCOLS: dict[Protocol, Callable[[Sequence[Utterance], SplitConfig], Iterator[Fold]]] = {
-    "leave_one_speaker_out": leave_one_speaker_out,
-    "group_k_fold": group_k_fold,
-    "stratified_hold_out": stratified_hold_out,
-    "random_hold_outs": random_hold_outs,
-    "manifest": manifest,
-    "published": published,
-    "final": final,
+PROTOCOLS: dict[ProtocolName, Protocol] = {
+    "leave_one_speaker_out": Protocol(
+        leave_one_speaker_out,
+        num_folds=lambda config: None,
+        speaker_independent=True,
+        tests_somebody=True,
+        chooses_on_test=False,
+        note=None,
+    ),
+    "group_k_fold": Protocol(
+        group_k_fold,
+        num_folds=lambda config: config.folds,
+        speaker_independent=True,
+        tests_somebody=True,
+        chooses_on_test=False,
+        note=None,
+    ),
+    "stratified_hold_out": Protocol(
+        stratified_hold_out,
+        num_folds=lambda config: 1,
+        speaker_independent=False,
+        tests_somebody=True,
+        chooses_on_test=False,
+        note=None,
+    ),
+    "random_hold_outs": Protocol(
+        random_hold_outs,
+        num_folds=lambda config: config.folds,
+        speaker_independent=False,
+        tests_somebody=True,
+        chooses_on_test=False,
+        note=None,
+    ),
+    "manifest": Protocol(
+        manifest,
+        num_folds=lambda config: 1,
+        speaker_independent=False,
+        tests_somebody=True,
+        chooses_on_test=False,
+        note=None,
+    ),
+    "published": Protocol(
+        published,
+        num_folds=lambda config: config.folds,
+        speaker_independent=False,
+        tests_somebody=True,
+        chooses_on_test=True,
+        note="optimistic: the epoch was chosen on the test data",
+    ),
+    "final": Protocol(
+        final,
+        num_folds=lambda config: 1,
+        speaker_independent=True,
+        tests_somebody=False,
+        chooses_on_test=False,
+        note="no test data: the validation figures chose the epoch and are optimistic; see a cross-validation for what "
+        "to expect of new speakers",
+    ),
 }
 
 
-def check_classes(fold: Fold, utterances: Sequence[Utterance], labels: Sequence[str], *, protocol: Protocol) -> None:
-    """Refuse a fold without a training utterance of some class, and one with an empty side, save ``final``'s test."""
-    for side, positions in fold.parts().items():
-        if not positions and not (side == "test" and protocol == "final"):
-            raise CorpusError(f"{fold.name}: expected at least one {side} utterance. Received: none")
+def protocol_in(fact: str) -> Protocol | None:
+    """Return the protocol that a report's fact names first, as in ``"final, split seed 42"``; None if none does."""
+    return PROTOCOLS.get(cast(ProtocolName, fact.split(",")[0]))
+
+
+def inherited_notes(protocol: Protocol | None, notes: Sequence[str]) -> list[str]:
+    """Return those notes of a training that also hold for a network or file made from it.
+
+    That there was no test data is true of the training's own figures alone.
+    """
+    own = protocol is not None and not protocol.tests_somebody and protocol.note is not None
+    return list(notes[1:] if own else notes)
+
+
+def check_classes(fold: Fold, utterances: Sequence[Utterance], labels: Sequence[str], protocol: Protocol) -> None:
+    """Refuse a fold that trains on no utterance of some class, or that lacks a part which its protocol promises."""
+    for part, positions in fold.parts().items():
+        if not positions and (part != "test" or protocol.tests_somebody):
+            raise CorpusError(f"{fold.name}: expected at least one {part} utterance. Received: none")
     trained = {utterances[position].label for position in fold.train}
     missing = [label for label in labels if label not in trained]
     if missing:
@@ -205,6 +291,8 @@ def _with_validation(
 
 
 def _random_shares(utterances: Sequence[Utterance], config: SplitConfig) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    from sklearn.model_selection import ShuffleSplit
+
     splitter = ShuffleSplit(config.folds, test_size=config.test_fraction, random_state=config.seed)
     try:
         yield from splitter.split(np.zeros(len(utterances)))
@@ -219,6 +307,8 @@ def _stratified(
     utterances: Sequence[Utterance], positions: np.ndarray, fraction: float, seed: int, key: str
 ) -> tuple[np.ndarray, np.ndarray]:
     labels = [utterances[position].label for position in positions]
+    from sklearn.model_selection import StratifiedShuffleSplit
+
     splitter = StratifiedShuffleSplit(1, test_size=fraction, random_state=seed)
     try:
         rest, held_out = next(splitter.split(positions, labels))

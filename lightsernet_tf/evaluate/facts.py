@@ -30,12 +30,12 @@ def experiment_facts(experiment: Experiment) -> dict[str, Any]:
         "labels": experiment.labels,
         "protocol": f"{config.split.protocol}, split seed {config.split.seed}",
         "features": features,
-        "loss": train.loss + (f", gamma {train.gamma:g}" if train.loss == "focal" else ""),
+        "loss": ", ".join([train.loss, *(f"{key} {value:g}" for key, value in train.loss_parameters().items())]),
         "balance": train.balance + (f": {given}" if given else ""),
         "training": f"{train.epochs} epochs, batch {train.batch_size}, learning rate {train.learning_rate:g} "
         f"({train.schedule}), dropout {config.model.dropout:g}, seed {train.seed}",
         "epoch chosen": f"by {train.choose_by} on "
-        + ("the test data" if config.split.protocol == "published" else "validation data"),
+        + ("the test data" if experiment.protocol.chooses_on_test else "validation data"),
     }
     augmented = [f"{name} {value:g}" for name, value in dataclasses.asdict(config.augment).items() if value]
     return facts | ({"augmentation": augmented} if augmented else {})

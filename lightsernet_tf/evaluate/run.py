@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from lightsernet_tf.data.experiment import Experiment, prepare
-from lightsernet_tf.data.splits import Fold
+from lightsernet_tf.data.splits import PROTOCOLS, Fold
 from lightsernet_tf.errors import RunError
 from lightsernet_tf.evaluate.diagnosis import diagnose
 from lightsernet_tf.evaluate.facts import fold_facts
@@ -111,7 +111,7 @@ def sweep_epochs(run: Run, experiment: Experiment, fold: Fold) -> list[HistoryRo
     network = build_network(experiment)
     predict = predictor_for(experiment, keras_predictor(network))
     # The loss that was trained, as in the history, so that both choose the same epoch.
-    loss = make_loss(run.config.train.loss, run.config.train.gamma)
+    loss = make_loss(run.config.train)
     rows: list[HistoryRow] = []
     for epoch in run.kept_epochs():
         load_weights(network, run.weights_path(epoch))
@@ -182,13 +182,13 @@ def _write_report(
 
 
 def _choosing_data(run: Run) -> str:
-    return "test" if run.config.split.protocol == "published" else "validation"
+    return "test" if PROTOCOLS[run.config.split.protocol].chooses_on_test else "validation"
 
 
 def _loss_standard_error(run: Run, judged: Judgement) -> float | None:
     """Return how far chance moves the mean of the loss that was trained, over the judged utterances."""
     if len(judged.true) < 2:
         return None
-    loss = make_loss(run.config.train.loss, run.config.train.gamma)
+    loss = make_loss(run.config.train)
     losses = keras.ops.convert_to_numpy(loss.call(judged.true, judged.probabilities.astype(np.float32)))  # [utterances]
     return float(losses.std(ddof=1) / math.sqrt(len(losses)))

@@ -9,7 +9,7 @@ from typing import Any
 
 from lightsernet_tf.config import AudioConfig, Config, FeatureConfig
 from lightsernet_tf.data.experiment import Experiment, prepare
-from lightsernet_tf.data.splits import NO_TEST_NOTE, Fold, choose_fold
+from lightsernet_tf.data.splits import Fold, choose_fold, inherited_notes, protocol_in
 from lightsernet_tf.errors import ConfigError, ModelError
 from lightsernet_tf.evaluate.facts import fold_facts
 from lightsernet_tf.evaluate.judgement import (
@@ -125,7 +125,7 @@ def _predictor(file: ModelFile, experiment: Experiment) -> Predictor:
 
 def _notes(description: Description, experiment: Experiment, fold: Fold) -> list[str]:
     trained = description.document.get("training", {})
-    known = [note for note in description.document.get("notes", []) if note != NO_TEST_NOTE]
+    known = inherited_notes(protocol_in(str(trained.get("protocol"))), description.document.get("notes", []))
     notes = list(dict.fromkeys([*known, *experiment.notes(fold)]))
     if description.document.get("split_content") != describe_split(experiment, fold)["content"]:
         notes.append(

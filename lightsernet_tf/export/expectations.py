@@ -11,12 +11,11 @@ import numpy as np
 
 from lightsernet_tf.config import Config
 from lightsernet_tf.data.experiment import Experiment
-from lightsernet_tf.data.splits import SPEAKER_INDEPENDENT
+from lightsernet_tf.data.splits import protocol_in
 from lightsernet_tf.errors import RunError
 
 _SECTIONS = ("audio", "features", "augment", "model", "train")
 _SPREAD = ("mean", "min", "max")
-_TESTS_NEW_SPEAKERS = SPEAKER_INDEPENDENT - {"final"}
 
 
 def settings_of_training(config: Config) -> dict[str, Any]:
@@ -77,7 +76,8 @@ def read_cross_validation(path: Path, experiment: Experiment) -> dict[str, Any]:
     for section, ours in settings_of_training(experiment.config).items():
         for key, value in ours.items():
             _compare(file, f"{section}.{key}", settings[section].get(key), value)
-    if told["protocol"].split(",")[0] not in _TESTS_NEW_SPEAKERS:
+    protocol = protocol_in(told["protocol"])
+    if protocol is None or not (protocol.speaker_independent and protocol.tests_somebody):
         raise RunError(f"{file}: expected a protocol that tests new speakers. Received: {told['protocol']}")
     return told
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
-from lightsernet_tf.errors import ConfigError
 from lightsernet_tf.model.batch_norm import FusedBatchNormalization
 
 Pair = tuple[int, int]
@@ -76,23 +75,12 @@ def light_sernet(
         float32 ``[batch, frames, bins, 1]`` -> ``[batch, num_classes]``; 463,431 parameters for ``[184, 40, 1]`` and 7
         classes, on any number of frames and bins.
 
-    Raises
-    ------
-    ConfigError
-        If a shape, a number of classes, a dropout or an l2 cannot be used.
-
     References
     ----------
     Aftab, Morsali, Ghaemmaghami and Champagne: Light-SERNet: a lightweight fully convolutional neural network for
     speech emotion recognition, ICASSP 2022.
     """
-    frames, bins = _frames_and_bins(input_shape)
-    if not isinstance(num_classes, int) or num_classes < 2:
-        raise ConfigError(f"Expected at least 2 classes. Received: num_classes={num_classes}")
-    if not 0 <= dropout < 1:
-        raise ConfigError(f"Expected dropout of 0 up to below 1. Received: dropout={dropout}")
-    if not l2 >= 0:
-        raise ConfigError(f"Expected l2 of 0 or more. Received: l2={l2}")
+    frames, bins = input_shape[:2]
     seeds = random if seed is None else random.Random(seed)
 
     def glorot() -> keras.Initializer:
@@ -124,11 +112,3 @@ def light_sernet(
     x = layers.Dropout(dropout, seed=seeds.getrandbits(31), name="dropout")(x)
     x = layers.Dense(num_classes, activation="softmax", kernel_initializer=glorot(), name="probabilities")(x)
     return keras.Model(features, x, name="light_sernet")
-
-
-def _frames_and_bins(input_shape: tuple[int, ...]) -> Pair:
-    sizes = tuple(input_shape)
-    is_image = len(sizes) == 2 or (len(sizes) == 3 and sizes[2] == 1)
-    if not is_image or not all(isinstance(size, int) and size >= 1 for size in sizes):
-        raise ConfigError(f"Expected features of shape [frames, bins, 1]. Received: input_shape={input_shape!r}")
-    return sizes[0], sizes[1]

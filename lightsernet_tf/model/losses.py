@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from lightsernet_tf.config import LossName
+from lightsernet_tf.config import LossName, TrainConfig
 from lightsernet_tf.errors import ConfigError, CorpusError
 
 
@@ -37,8 +37,6 @@ class SparseCategoricalFocalLoss(keras.losses.Loss):
     def __init__(
         self, gamma: float = 2.0, from_logits: bool = False, name: str = "sparse_categorical_focal", **kwargs: Any
     ) -> None:
-        if not gamma >= 0:
-            raise ConfigError(f"Expected gamma of 0 or more. Received: gamma={gamma}")
         super().__init__(name=name, **kwargs)
         self.gamma = gamma
         self.from_logits = from_logits
@@ -61,23 +59,15 @@ class SparseCategoricalFocalLoss(keras.losses.Loss):
         return {**super().get_config(), "gamma": self.gamma, "from_logits": self.from_logits}
 
 
-_LOSSES: dict[LossName, Callable[[float], keras.losses.Loss]] = {
-    "cross_entropy": lambda gamma: keras.losses.SparseCategoricalCrossentropy(),
-    "focal": lambda gamma: SparseCategoricalFocalLoss(gamma),
+LOSSES: dict[LossName, Callable[[TrainConfig], keras.losses.Loss]] = {
+    "cross_entropy": lambda config: keras.losses.SparseCategoricalCrossentropy(),
+    "focal": lambda config: SparseCategoricalFocalLoss(config.gamma),
 }
 
 
-def make_loss(name: LossName, gamma: float = 2.0) -> keras.losses.Loss:
-    """Return the loss called ``name`` on class probabilities; ``gamma`` is the focal loss's.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such loss, or gamma is negative.
-    """
-    if name not in _LOSSES:
-        raise ConfigError(f"Expected a loss of {', '.join(_LOSSES)}. Received: loss={name!r}")
-    return _LOSSES[name](gamma)
+def make_loss(config: TrainConfig) -> keras.losses.Loss:
+    """Return the loss that a training minimises, on class probabilities."""
+    return LOSSES[config.loss](config)
 
 
 def class_weights(

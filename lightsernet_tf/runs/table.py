@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from lightsernet_tf.data.splits import PROTOCOLS
 from lightsernet_tf.errors import RunError
 from lightsernet_tf.reporting.markdown import markdown_table, percent
 from lightsernet_tf.reporting.tables import display_width, shortened, table_width, text_table
@@ -221,7 +222,7 @@ def _read_run(path: Path, folder: Path) -> RunRow:
         epochs_planned=config.train.epochs,
         learning_rate=config.train.learning_rate,
         balance=config.train.balance,
-        loss=f"focal {config.train.gamma:g}" if config.train.loss == "focal" else config.train.loss,
+        loss=" ".join([config.train.loss, *(f"{value:g}" for value in config.train.loss_parameters().values())]),
         dropout=config.model.dropout,
         chosen_epoch=chosen,
         validation_ua=validation.get("val_ua"),
@@ -236,7 +237,7 @@ def _read_run(path: Path, folder: Path) -> RunRow:
 
 def _test_scores(run: Run, epoch: int) -> dict[str, float]:
     judged = run.scores(epoch)
-    if judged is None or run.config.split.protocol == "final":
+    if judged is None or not PROTOCOLS[run.config.split.protocol].tests_somebody:
         return {}
     try:
         return {key: float(judged["test"][key]) for key in ("ua", "wa", "macro_f1")}

@@ -28,7 +28,7 @@ def compile_network(network: keras.Model, experiment: Experiment) -> None:
         optimizer.build(network.trainable_variables)
         network.compile(
             optimizer=optimizer,
-            loss=make_loss(config.loss, config.gamma),
+            loss=make_loss(config),
             metrics=[
                 keras.metrics.SparseCategoricalAccuracy(name="wa"),
                 UnweightedAccuracy(len(experiment.labels), name="ua"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 
 from lightsernet_tf.data.experiment import Experiment
-from lightsernet_tf.data.splits import NO_TEST_NOTE, SPEAKER_INDEPENDENT, Fold
+from lightsernet_tf.data.splits import PROTOCOLS, Fold, inherited_notes
 from lightsernet_tf.errors import RunError
 from lightsernet_tf.runs.checkpoints import load_weights
 from lightsernet_tf.runs.run import Run
@@ -58,7 +58,7 @@ def find_initial_weights(given: str, experiment: Experiment, fold: Fold) -> Init
         return InitialWeights(path, (f"started from the weights in {path.name}, whose training data is not known",))
     _check_fits(run, experiment)
     _check_has_not_heard(run, experiment, fold)
-    notes = [note for note in run.notes if note != NO_TEST_NOTE]  # which tells of that run's figures alone
+    notes = inherited_notes(PROTOCOLS[run.config.split.protocol], run.notes)
     return InitialWeights(path, (*notes, f"started from {run.path.name}, {path.name.split('.')[0]}"))
 
 
@@ -75,8 +75,8 @@ def _check_fits(run: Run, experiment: Experiment) -> None:
 def _check_has_not_heard(run: Run, experiment: Experiment, fold: Fold) -> None:
     if run.config.corpus.name != experiment.config.corpus.name:
         return  # names of another corpus say nothing about this one
-    # Under the published protocol the test data is the validation data, here as there.
-    parts = ["training"] if experiment.config.split.protocol == "published" else ["training", "validation"]
+    # Where the test data chooses the epoch, validation data is test data, in that run as in this one.
+    parts = ["training"] if experiment.protocol.chooses_on_test else ["training", "validation"]
     heard = {name for part in parts for name in run.split[part]["utterances"]}
     speakers = {name for part in parts for name in run.split[part]["speakers"]}
     tested = [name for name in experiment.names(fold.test) if name in heard]
@@ -86,7 +86,7 @@ def _check_has_not_heard(run: Run, experiment: Experiment, fold: Fold) -> None:
             f"Received: {run.path}, which has heard {len(tested)} of its utterances, e.g. {tested[0]}"
         )
     known = sorted(speakers & set(experiment.speakers(fold.test)))
-    if known and experiment.config.split.protocol in SPEAKER_INDEPENDENT:
+    if known and experiment.protocol.speaker_independent:
         raise RunError(
             f"{KEY}: expected weights that have not heard the test speakers of {fold.name}. "
             f"Received: {run.path}, which has heard {', '.join(known)}"

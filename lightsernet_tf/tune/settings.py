@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from lightsernet_tf.config import Config, are_text, require
+from lightsernet_tf.data.splits import PROTOCOLS
 from lightsernet_tf.errors import ConfigError
 
 Strategy = Literal["random", "bayesian", "hyperband", "grid"]
@@ -82,13 +83,7 @@ class SearchSettings(Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         refuse_test_data(self)
-        known = {
-            "final": 1,
-            "stratified_hold_out": 1,
-            "group_k_fold": self.split.folds,
-            "random_hold_outs": self.split.folds,
-        }
-        most = known.get(self.split.protocol)  # of the others the corpus knows; see TrialTrainer.check_data
+        most = PROTOCOLS[self.split.protocol].num_folds(self.split)  # or the corpus decides: TrialTrainer.check_data
         if most is not None and self.search.folds > most:
             raise ConfigError(
                 f"search.folds: expected at most the {most} of {self.split.protocol}. Received: {self.search.folds}"
@@ -107,8 +102,8 @@ def refuse_test_data(config: Config) -> None:
     ConfigError
         If it is one.
     """
-    if config.split.protocol == "published":
+    if PROTOCOLS[config.split.protocol].chooses_on_test:
         raise ConfigError(
-            "split.protocol: expected one whose validation data is not tested. Received: protocol='published', which "
-            "chooses on the test data"
+            "split.protocol: expected one whose validation data is not tested. Received: "
+            f"protocol={config.split.protocol!r}, which chooses on the test data"
         )

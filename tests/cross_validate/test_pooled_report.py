@@ -15,10 +15,12 @@ from lightsernet_tf.cross_validate import pooled_report
 from lightsernet_tf.cross_validate.folds import cross_validate
 from lightsernet_tf.cross_validate.pooled_report import CrossValidation, pool
 from lightsernet_tf.data.experiment import prepare
-from lightsernet_tf.data.splits import OPTIMISTIC_NOTE
+from lightsernet_tf.data.splits import PROTOCOLS
 from lightsernet_tf.errors import RunError
 from lightsernet_tf.evaluate.run import evaluate_run
 from lightsernet_tf.runs.run import Run
+
+OPTIMISTIC_NOTE = PROTOCOLS["published"].note
 
 FOLD = "published_01"
 

@@ -11,8 +11,11 @@ import soundfile
 from lightsernet_tf.config import AugmentConfig, Config, CorpusConfig, SplitConfig
 from lightsernet_tf.corpora.demo import NOTICE
 from lightsernet_tf.data.experiment import prepare
-from lightsernet_tf.data.splits import NO_TEST_NOTE, OPTIMISTIC_NOTE, choose_fold
+from lightsernet_tf.data.splits import PROTOCOLS, choose_fold
 from lightsernet_tf.errors import AudioError, ConfigError, CorpusError
+
+NO_TEST_NOTE = PROTOCOLS["final"].note
+OPTIMISTIC_NOTE = PROTOCOLS["published"].note
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut, ShuffleSplit
 
-from lightsernet_tf.config import Config, CorpusConfig, Protocol, SplitConfig
+from lightsernet_tf.config import Config, CorpusConfig, ProtocolName, SplitConfig
 from lightsernet_tf.corpora.base import Corpus, Utterance
 from lightsernet_tf.data.experiment import Experiment
 from lightsernet_tf.data.feature_store import FeatureStore
-from lightsernet_tf.data.splits import Fold, check_classes, choose_fold, make_folds
+from lightsernet_tf.data.splits import PROTOCOLS, Fold, check_classes, choose_fold, make_folds
 from lightsernet_tf.errors import ConfigError, CorpusError
 
-PROTOCOLS: tuple[Protocol, ...] = (
+SELF_MADE: tuple[ProtocolName, ...] = (
     "leave_one_speaker_out",
     "group_k_fold",
     "stratified_hold_out",
@@ -46,7 +46,7 @@ def with_split(utterances, splits):
     return [Utterance(one.path, one.label, one.speaker, split) for one, split in zip(utterances, splits, strict=True)]
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", SELF_MADE)
 def test_every_fold_holds_each_utterance_once(protocol):
     utterances = corpus()
     folds = make_folds(utterances, SplitConfig(protocol=protocol, folds=3))
@@ -60,7 +60,7 @@ def test_every_fold_holds_each_utterance_once(protocol):
     assert len({fold.name for fold in folds}) == len(folds)
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", SELF_MADE)
 def test_the_seed_alone_decides(protocol):
     utterances = corpus()
 
@@ -249,7 +249,7 @@ def test_manifest_needs_training_and_test_rows(only, missing):
         make_folds(with_split(utterances, [only] * len(utterances)), SplitConfig(protocol="manifest"))
 
 
-@pytest.mark.parametrize("protocol", [*PROTOCOLS, "manifest"])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_corpus_without_utterances_is_refused(protocol):
     with pytest.raises(CorpusError, match=r"expected utterances\. Received: none"):
         make_folds([], SplitConfig(protocol=protocol))
@@ -270,7 +270,7 @@ def test_check_classes_names_the_class_without_training_utterance():
     train = np.flatnonzero(labels != "fear").tolist()
     fold = Fold("hold_out", tuple(train[:-1]), (train[-1],), tuple(np.flatnonzero(labels == "fear")))
     with pytest.raises(CorpusError) as caught:
-        check_classes(fold, utterances, LABELS, protocol="stratified_hold_out")
+        check_classes(fold, utterances, LABELS, PROTOCOLS["stratified_hold_out"])
     assert "hold_out: expected training utterances of every class. Received: none of fear." in str(caught.value)
     assert "corpus.drop_labels" in str(caught.value)
 
@@ -279,7 +279,7 @@ def test_check_classes_lets_a_test_set_lack_a_class():
     utterances = corpus("ab", 2)
     everything = tuple(range(len(utterances)))
     fold = Fold("x", train=everything, validation=(0,), test=(0,))
-    check_classes(fold, utterances, LABELS, protocol="random_hold_outs")
+    check_classes(fold, utterances, LABELS, PROTOCOLS["random_hold_outs"])
 
 
 @pytest.mark.parametrize("part", ["train", "validation", "test"])
@@ -287,16 +287,16 @@ def test_check_classes_refuses_an_empty_part(part):
     utterances = corpus("ab", 2)
     parts = {"train": tuple(range(len(utterances))), "validation": (0,), "test": (0,)} | {part: ()}
     with pytest.raises(CorpusError, match=r"x: expected at least one (training|validation|test) utterance"):
-        check_classes(Fold("x", **parts), utterances, LABELS, protocol="leave_one_speaker_out")
+        check_classes(Fold("x", **parts), utterances, LABELS, PROTOCOLS["leave_one_speaker_out"])
 
 
 @pytest.mark.parametrize("part", ["train", "validation"])
 def test_check_classes_lets_the_final_test_part_alone_be_empty(part):
     utterances = corpus("ab", 2)
     fold = Fold("final", train=tuple(range(len(utterances))), validation=(0,), test=())
-    check_classes(fold, utterances, LABELS, protocol="final")
+    check_classes(fold, utterances, LABELS, PROTOCOLS["final"])
     with pytest.raises(CorpusError, match=r"final: expected at least one (training|validation) utterance"):
-        check_classes(replace(fold, **{part: ()}), utterances, LABELS, protocol="final")
+        check_classes(replace(fold, **{part: ()}), utterances, LABELS, PROTOCOLS["final"])
 
 
 @pytest.mark.parametrize("protocol", ["published", "random_hold_outs", "stratified_hold_out"])

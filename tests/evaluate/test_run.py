@@ -13,7 +13,7 @@ from sklearn import metrics
 
 from lightsernet_tf.config import Config, CorpusConfig, SplitConfig
 from lightsernet_tf.data.experiment import prepare
-from lightsernet_tf.data.splits import NO_TEST_NOTE, OPTIMISTIC_NOTE
+from lightsernet_tf.data.splits import PROTOCOLS
 from lightsernet_tf.errors import RunError
 from lightsernet_tf.evaluate import judgement as judgements
 from lightsernet_tf.evaluate import run as evaluation
@@ -21,6 +21,9 @@ from lightsernet_tf.evaluate.predictors import predictor_for
 from lightsernet_tf.evaluate.run import Evaluation, evaluate_run, sweep_epochs
 from lightsernet_tf.runs.run import Run, choose_epoch
 from lightsernet_tf.train.fold import train
+
+NO_TEST_NOTE = PROTOCOLS["final"].note
+OPTIMISTIC_NOTE = PROTOCOLS["published"].note
 
 PARTS = ("training", "validation", "test")
 

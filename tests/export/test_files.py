@@ -12,7 +12,7 @@ import soundfile
 from lightsernet_tf.config import SplitConfig
 from lightsernet_tf.config_parser import config_yaml
 from lightsernet_tf.data.experiment import prepare
-from lightsernet_tf.data.splits import NO_TEST_NOTE, OPTIMISTIC_NOTE
+from lightsernet_tf.data.splits import PROTOCOLS
 from lightsernet_tf.errors import ConfigError, ModelError, RunError
 from lightsernet_tf.export import files as exporting
 from lightsernet_tf.export import source as export_source
@@ -26,6 +26,9 @@ from lightsernet_tf.predict.model_file import read_model_file
 from lightsernet_tf.runs.run import Run
 from lightsernet_tf.train.fold import train
 from tests.export.test_expectations import cross_validated
+
+NO_TEST_NOTE = PROTOCOLS["final"].note
+OPTIMISTIC_NOTE = PROTOCOLS["published"].note
 
 _CALIBRATED = {
     "float32": "",

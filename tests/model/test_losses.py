@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
+from lightsernet_tf.config import TrainConfig
 from lightsernet_tf.errors import ConfigError, CorpusError
 from lightsernet_tf.model.losses import SparseCategoricalFocalLoss, class_weights, make_loss
 
@@ -83,15 +84,16 @@ def test_saved_and_loaded_it_is_the_same_loss():
     assert loaded.get_config() == loss.get_config()
 
 
-def test_losses_by_name():
-    assert isinstance(make_loss("cross_entropy"), keras.losses.SparseCategoricalCrossentropy)
-    focal = make_loss("focal", 1.5)
+def test_a_loss_is_made_of_the_settings_of_a_training():
+    assert isinstance(make_loss(TrainConfig()), keras.losses.SparseCategoricalCrossentropy)
+    focal = make_loss(TrainConfig(loss="focal", gamma=1.5))
     assert isinstance(focal, SparseCategoricalFocalLoss)
     assert focal.gamma == 1.5
-    with pytest.raises(ConfigError, match=r"cross_entropy, focal\. Received: loss='hinge'"):
-        make_loss("hinge")
-    with pytest.raises(ConfigError, match="gamma=-1"):
-        make_loss("focal", -1.0)
+
+
+def test_the_parameters_of_the_chosen_loss_alone_describe_it():
+    assert TrainConfig().loss_parameters() == {}
+    assert TrainConfig(loss="focal", gamma=1.5).loss_parameters() == {"gamma": 1.5}
 
 
 def test_class_weights_are_scikit_learns_balanced():

@@ -48,14 +48,15 @@ logging.basicConfig(level=logging.WARNING)
 [cpu] = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
-from lightsernet_tf.train import fit as fitting
 from lightsernet_tf.model import light_sernet as model
+from lightsernet_tf.model import network as network_module
 from lightsernet_tf.model.batch_norm import FusedBatchNormalization
-from lightsernet_tf.config import AugmentConfig, ModelConfig
+from lightsernet_tf.config import AugmentConfig, ModelConfig, TrainConfig
 from lightsernet_tf.config_parser import load_config
 from lightsernet_tf.data.experiment import prepare
 from lightsernet_tf.model.losses import make_loss
 from lightsernet_tf.model.replicas import ReplicatedModel, batches_for_replicas, training_strategy
+from lightsernet_tf.train.fit import compile_network, fit_network
 from lightsernet_tf.train.fold import resume, train
 
 config = load_config(sys.argv[1])
@@ -71,9 +72,9 @@ def save(name, network, history):
 
 def fit(config, strategy):
     experiment = prepare(config)
-    network = fitting.build_network(experiment, strategy)
-    fitting.compile_network(network, experiment)
-    return network, fitting.fit_network(network, experiment, experiment.folds[0], [], config.train.epochs).history
+    network = network_module.build_network(experiment, strategy)
+    compile_network(network, experiment)
+    return network, fit_network(network, experiment, experiment.folds[0], [], config.train.epochs).history
 
 
 for name, changes in settings.items():
@@ -83,10 +84,10 @@ for name, changes in settings.items():
         save(f"{name} {strategy}", *fit(changed, strategies[strategy]))
     model.PATHS, model.BLOCKS = model.PATHS[:1], model.BLOCKS[-1:]  # the whole network once: its graph takes seconds
 
-light_sernet = fitting.light_sernet
-fitting.light_sernet = lambda *given, synchronized, **options: light_sernet(*given, **options)
+light_sernet = network_module.light_sernet
+network_module.light_sernet = lambda *given, synchronized, **options: light_sernet(*given, **options)
 save("plain unsynchronised", *fit(changed, strategies["mirrored"]))
-fitting.light_sernet = light_sernet
+network_module.light_sernet = light_sernet
 
 
 def small_network(synchronized):
@@ -106,7 +107,8 @@ for name, strategy in strategies.items():
     with strategy.scope():
         several = strategy.num_replicas_in_sync > 1
         network = (ReplicatedModel if several else keras.Model)(*small_network(several))
-        network.compile(keras.optimizers.SGD(1.0), make_loss("focal"), metrics=["accuracy"], jit_compile=False)
+        loss = make_loss(TrainConfig(loss="focal"))
+        network.compile(keras.optimizers.SGD(1.0), loss, metrics=["accuracy"], jit_compile=False)
     start = network.get_weights()
     for size in (1, 2, 5):
         network.set_weights(start)

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 
-from lightsernet_tf.data.splits import OPTIMISTIC_NOTE
+from lightsernet_tf.data.splits import PROTOCOLS
 from lightsernet_tf.evaluate.scores import score, score_predictions, scores_by_group
 from lightsernet_tf.evaluate.sections import groups_section, interval, scores_section, summary_section, sweep_section
 from lightsernet_tf.reporting.markdown import figure, markdown_table, number, percent, report
+
+OPTIMISTIC_NOTE = PROTOCOLS["published"].note
 
 LABELS = ("anger", "fear", "sadness")
 

@@ -59,7 +59,7 @@ def test_validation_adds_the_figures_of_its_utterances(tiny_config, loss_name):
     fold = experiment.folds[1]
     network = build_network(experiment)
     logs: dict = {}
-    Validation(experiment, fold, network, make_loss(loss_name, 2.0)).on_epoch_end(0, logs)
+    Validation(experiment, fold, network, make_loss(TrainConfig(loss=loss_name))).on_epoch_end(0, logs)
     rows = [list(experiment.store.utterance_of_segment).index(position) for position in fold.validation]
     probabilities = keras.ops.convert_to_numpy(network(experiment.store.features[rows][..., None], training=False))
     true = experiment.class_ids[list(fold.validation)]

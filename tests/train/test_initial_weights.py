@@ -1,16 +1,22 @@
 """Weights to start from: found, and refused where they would carry test data or other labels along."""
 
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from lightsernet_tf.config import Config
+from lightsernet_tf.corpora.base import Utterance
 from lightsernet_tf.data.experiment import prepare
-from lightsernet_tf.data.splits import NO_TEST_NOTE, OPTIMISTIC_NOTE
+from lightsernet_tf.data.splits import PROTOCOLS
 from lightsernet_tf.errors import RunError
 from lightsernet_tf.runs.run import Run
 from lightsernet_tf.train.fold import train
 from lightsernet_tf.train.initial_weights import find_initial_weights
+
+NO_TEST_NOTE = PROTOCOLS["final"].note
+OPTIMISTIC_NOTE = PROTOCOLS["published"].note
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +74,25 @@ def test_no_fold_starts_from_a_final_run_that_has_heard_its_test_data(tiny_confi
     for fold in experiment.folds:
         with pytest.raises(RunError, match=rf"train\.initial_weights: .* test data of {fold.name}"):
             find_initial_weights(str(final.path), experiment, fold)
+
+
+def test_a_new_protocol_that_claims_independence_cannot_start_from_its_test_speakers(
+    tiny_config, started_from, monkeypatch
+):
+    experiment = prepare(tiny_config)
+    trained = experiment.corpus.utterances[experiment.folds[0].train[0]].speaker
+    unseen = Utterance(Path("unseen.wav"), "calm", trained)
+    corpus = replace(experiment.corpus, utterances=(*experiment.corpus.utterances, unseen))
+    fold = replace(experiment.folds[0], test=(len(corpus.utterances) - 1,))
+    for independent in (True, False):
+        monkeypatch.setitem(PROTOCOLS, "new", replace(PROTOCOLS["manifest"], speaker_independent=independent))
+        config = other_settings(tiny_config, split={"protocol": "new"})
+        start = partial(find_initial_weights, str(started_from.path), replace(experiment, config=config, corpus=corpus))
+        if independent:
+            with pytest.raises(RunError, match=rf"have not heard the test speakers of {fold.name}.*{trained}"):
+                start(fold)
+        else:
+            start(fold)
 
 
 def test_the_note_of_a_final_run_is_not_that_of_a_run_that_is_tested(tiny_config, final):
