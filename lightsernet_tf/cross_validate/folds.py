@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from lightsernet_tf.config import Config
-from lightsernet_tf.config_identity import with_whole_paths, without_places
+from lightsernet_tf.config_identity import PLACES, differing_keys, with_whole_paths
 from lightsernet_tf.config_parser import config_yaml, load_config
 from lightsernet_tf.cross_validate.pooled_report import CrossValidation, pool
 from lightsernet_tf.cross_validate.seeds import RepeatedSeeds, compare_seeds
@@ -213,18 +213,12 @@ def _refuse_others(path: Path, settings: Path, config: Config, *, any_seed: bool
         found = load_config(settings)
     except ConfigError as error:
         raise RunError(str(error)) from error
-    if any_seed:
-        found = _with_seed(found, config.train.seed)
-    if _what_is_trained(found) != _what_is_trained(config):
+    ignored = (*PLACES, "split.fold", *(["train.seed"] if any_seed else []))
+    for key, (other, ours) in differing_keys(found, config, ignore=ignored).items():
         raise RunError(
-            f"{path}: expected no folder, or one of these settings. Received: a cross-validation with other "
-            f"settings (compare {settings}); choose another --run_name"
+            f"{path}: expected no folder, or a cross-validation with {key}={ours!r}. Received: one with {other!r} "
+            f"(in {settings}); choose another --run_name"
         )
-
-
-def _what_is_trained(config: Config) -> Config:
-    """Return the settings without the fold and without where things lie, which may be moved."""
-    return without_places(replace(config, split=replace(config.split, fold=0)))
 
 
 def _with_seed(config: Config, seed: int) -> Config:

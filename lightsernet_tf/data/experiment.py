@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lightsernet_tf.config import Config
+from lightsernet_tf.config_identity import PLACES, differing_keys
 from lightsernet_tf.corpora import load_corpus
 from lightsernet_tf.corpora.base import Corpus
 from lightsernet_tf.corpora.demo import NOTICE
@@ -18,6 +19,8 @@ from lightsernet_tf.data.feature_store import FeatureStore, open_feature_store
 from lightsernet_tf.data.leaks import check_leaks, first_of_identical
 from lightsernet_tf.data.splits import PROTOCOLS, Fold, Protocol, check_classes, make_folds
 from lightsernet_tf.errors import ConfigError, CorpusError
+
+_NOT_DATA = (*PLACES, "split.fold", "model", "train")
 
 _logger = logging.getLogger(__name__)
 
@@ -62,14 +65,8 @@ class Experiment:
         ConfigError
             If they ask for other data.
         """
-        for section in ("corpus", "audio", "features", "augment", "split"):
-            ours, theirs = getattr(self.config, section), getattr(config, section)
-            if section == "split":
-                theirs = replace(theirs, fold=ours.fold)
-            if section == "corpus":  # which may be written from another folder
-                theirs = replace(theirs, data_dir=ours.data_dir)
-            if ours != theirs:
-                raise ConfigError(f"{section}: expected what the data was prepared with, {ours}. Received: {theirs}")
+        for key, (other, ours) in differing_keys(config, self.config, ignore=_NOT_DATA).items():
+            raise ConfigError(f"{key}: expected what the data was prepared with, {ours!r}. Received: {other!r}")
         return replace(self, config=replace(config, corpus=self.config.corpus))
 
     @property

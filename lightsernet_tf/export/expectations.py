@@ -10,21 +10,20 @@ from typing import Any
 import numpy as np
 
 from lightsernet_tf.config import Config
+from lightsernet_tf.config_identity import differing_keys, without_keys
 from lightsernet_tf.data.experiment import Experiment
 from lightsernet_tf.data.splits import protocol_in
 from lightsernet_tf.errors import RunError
 
-_SECTIONS = ("audio", "features", "augment", "model", "train")
+# The corpus and the speakers trained on are compared by what they came to, and the rest changes no network:
+# which epochs are kept, and on how many devices they are trained.
+_NOT_TRAINING = ("corpus", "split", "runs_dir", "run_name", "cache_dir", "train.keep", "train.strategy")
 _SPREAD = ("mean", "min", "max")
 
 
 def settings_of_training(config: Config) -> dict[str, Any]:
     """Return what makes two trainings the same but for who is trained on, as plain data."""
-    settings = config.to_dict()
-    found = {section: settings[section] for section in _SECTIONS}
-    for key in ("keep", "strategy"):  # what stays of it, and on how many devices it is trained
-        found["train"].pop(key)
-    return found
+    return without_keys(config, _NOT_TRAINING)
 
 
 def read_cross_validation(path: Path, experiment: Experiment) -> dict[str, Any]:
@@ -52,7 +51,7 @@ def read_cross_validation(path: Path, experiment: Experiment) -> dict[str, Any]:
     file = path / "scores.json"
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-        settings = {section: dict(found["settings"][section]) for section in _SECTIONS}
+        settings = {section: dict(values) for section, values in found["settings"].items()}
         corpus, labels = str(found["facts"]["corpus"]), list(found["pooled"]["labels"])
         told: dict[str, Any] = {
             "protocol": str(found["facts"]["protocol"]),
@@ -73,9 +72,8 @@ def read_cross_validation(path: Path, experiment: Experiment) -> dict[str, Any]:
         raise RunError(f"{file}: expected the figures of a cross-validation. Received: {_reason(error)}") from error
     _compare(file, "corpus", corpus, f"{experiment.corpus.name}, {experiment.num_used} utterances")
     _compare(file, "labels", labels, list(experiment.labels))
-    for section, ours in settings_of_training(experiment.config).items():
-        for key, value in ours.items():
-            _compare(file, f"{section}.{key}", settings[section].get(key), value)
+    for key, (theirs, ours) in differing_keys(settings, experiment.config, ignore=_NOT_TRAINING).items():
+        _compare(file, key, theirs, ours)
     protocol = protocol_in(told["protocol"])
     if protocol is None or not (protocol.speaker_independent and protocol.tests_somebody):
         raise RunError(f"{file}: expected a protocol that tests new speakers. Received: {told['protocol']}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 
+from lightsernet_tf.config_identity import differing_keys
 from lightsernet_tf.data.experiment import Experiment
 from lightsernet_tf.data.splits import PROTOCOLS, Fold, inherited_notes
 from lightsernet_tf.errors import RunError
@@ -68,8 +69,8 @@ def _check_fits(run: Run, experiment: Experiment) -> None:
             f"{KEY}: expected a run of the labels {', '.join(experiment.labels)}, in this order. "
             f"Received: {run.path} with {', '.join(run.labels)}"
         )
-    if run.config.features != experiment.config.features:
-        raise RunError(f"{KEY}: expected a run of the same features. Received: {run.path} with {run.config.features}")
+    for key, (theirs, ours) in differing_keys(run.config, experiment.config, only=["features"]).items():
+        raise RunError(f"{KEY}: expected a run with {key}={ours!r}. Received: {run.path} with {theirs!r}")
 
 
 def _check_has_not_heard(run: Run, experiment: Experiment, fold: Fold) -> None:

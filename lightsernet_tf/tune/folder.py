@@ -16,8 +16,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from lightsernet_tf.config import Config
-from lightsernet_tf.config_identity import with_whole_paths, without_places
+from lightsernet_tf.config_identity import PLACES, differing_keys, with_whole_paths
 from lightsernet_tf.config_parser import config_yaml, load_config
 from lightsernet_tf.errors import ConfigError, RunError
 from lightsernet_tf.files import locked, write_text
@@ -124,10 +123,13 @@ class Search:
                 )
             time.sleep(0.5)
         found = cls.open(path)
-        if _what_is_searched(found.settings) != _what_is_searched(settings):
+        ignored = [*PLACES, "search.trials"]
+        if found.settings.train.initial_weights and settings.train.initial_weights:
+            ignored.append("train.initial_weights")  # which may lie elsewhere on this machine
+        for key, (chief, worker) in differing_keys(found.settings, settings, ignore=ignored).items():
             raise RunError(
-                f"{path}: expected the chief's search to have the settings of this worker. "
-                f"Received: others (compare {path / SETTINGS})"
+                f"{path / SETTINGS}: expected the chief's search to have this worker's {key}={worker!r}. "
+                f"Received: {key}={chief!r}"
             )
         return cls(path, settings)
 
@@ -173,9 +175,3 @@ def search_path(settings: SearchSettings) -> Path:
     """Return the folder of a search, the same for the same settings."""
     name = settings.run_name or f"{settings.corpus.name}_{settings.search.strategy}_search"
     return Path(settings.runs_dir).expanduser().absolute() / name
-
-
-def _what_is_searched(settings: SearchSettings) -> Config:
-    train = replace(settings.train, initial_weights=None if settings.train.initial_weights is None else "moved")
-    search = replace(settings.search, trials=None)
-    return without_places(replace(settings, train=train, search=search))

@@ -19,7 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from lightsernet_tf.config import Config, ModelConfig, TrainConfig
+from lightsernet_tf.config import Config
+from lightsernet_tf.config_identity import without_keys
 from lightsernet_tf.config_parser import config_from, with_values
 from lightsernet_tf.errors import ConfigError, InputError, RunError, WriteError
 from lightsernet_tf.files import PARTIAL_PREFIX
@@ -221,8 +222,8 @@ def _copy_run(source: Path, path: Path) -> None:
 
 
 def _prepared(config: Config) -> Experiment:
-    data = replace(config, model=ModelConfig(), train=TrainConfig(), split=replace(config.split, fold=0), run_name=None)
-    return _prepared_data(json.dumps(data.to_dict())).under(config)
+    data = without_keys(config, ("model", "train", "split.fold", "run_name"))
+    return _prepared_data(json.dumps(data)).under(config)
 
 
 @functools.lru_cache(maxsize=4)

@@ -132,13 +132,19 @@ def test_a_fold_that_is_trained_but_not_judged_is_judged(copied):
 
 def test_other_settings_in_the_same_folder_are_refused_and_nothing_is_touched(done, config):
     before = (done.path / "config.yaml").read_bytes()
-    with pytest.raises(RunError, match=r"a cross-validation with other settings.*config\.yaml.*--run_name"):
+    with pytest.raises(
+        RunError, match=r"with train\.epochs=3\. Received: one with 2 \(in .*config\.yaml\).*--run_name"
+    ):
         cross_validate(replace(config, train=replace(config.train, epochs=3)))
     assert (done.path / "config.yaml").read_bytes() == before
 
 
 def test_a_moved_cross_validation_is_the_same(done, copied, tmp_path):
     before = states(Path(copied.runs_dir) / "copy")
+    settings = Path(copied.runs_dir) / "copy" / "config.yaml"
+    later_key = "  strategy: one_device\n"
+    assert later_key in settings.read_text(encoding="utf-8")  # and not in one from before there was the key
+    settings.write_text(settings.read_text(encoding="utf-8").replace(later_key, ""), encoding="utf-8")
     again = cross_validate(replace(copied, split=replace(copied.split, fold=2)))
     assert states(again.path) == before
     assert again.scores.to_dict() == done.scores.to_dict()

@@ -44,7 +44,9 @@ def test_it_says_what_was_reached_and_what_to_open(tiny_config, tmp_path, capsys
 
     assert main([*options, "--jobs", "1"]) == 0  # the same call goes on; here nothing is left to do
     assert capsys.readouterr().out == printed
-    with pytest.raises(RunError, match="with other settings"):
+    with pytest.raises(
+        RunError, match=r"expected .* a cross-validation with train\.batch_size=6\. Received: one with "
+    ):
         main([*options, "--train.batch_size", "6"])
 
 

@@ -144,9 +144,7 @@ def test_a_single_seed_has_no_standard_deviation(done, config, caplog):
 def test_other_settings_are_refused_also_with_a_new_seed(done, config):
     before = sorted(done.path.rglob("*"))
     for seeds in (SEEDS, [1]):
-        with pytest.raises(
-            RunError, match=r"a cross-validation with other settings.*seed_\d+/config\.yaml.*--run_name"
-        ):
+        with pytest.raises(RunError, match=r"with train\.epochs=2\. .* \(in .*seed_\d+/config\.yaml\).*--run_name"):
             cross_validate(replace(config, train=replace(config.train, epochs=2)), seeds=seeds)
     assert sorted(done.path.rglob("*")) == before
 

@@ -313,7 +313,9 @@ def test_braces_in_a_name_are_no_placeholders(tiny_config, tmp_path):
 def test_settings_that_the_data_was_not_prepared_with_are_refused(tiny_config):
     experiment = prepare(tiny_config)
     other = replace(tiny_config, features=replace(tiny_config.features, kind="spectrogram"))
-    with pytest.raises(ConfigError, match="features: expected what the data was prepared with"):
+    with pytest.raises(
+        ConfigError, match=r"features\.kind: expected what the data was prepared with, 'mfcc'\. Received: 'spectrogram'"
+    ):
         train(other, experiment)
 
 
