@@ -5,13 +5,13 @@ This module knows no reader: the registry of them is the package's own, above it
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from lightsernet_tf.audio.sound_files import find_sound_files
 from lightsernet_tf.config import CorpusConfig
 from lightsernet_tf.errors import CorpusError
 
@@ -85,38 +85,18 @@ def corpus_dir(config: CorpusConfig) -> Path:
     return folder
 
 
-def find_audio(folder: Path, expected: str, suffixes: Collection[str] = (".wav",)) -> Iterator[Path]:
-    """Yield the files below ``folder`` with one of ``suffixes`` (lower case), sorted within each folder.
-
-    Hidden files are passed over: macOS leaves ``._name.wav`` beside ``name.wav`` in archives. Links are followed; a
-    folder that several lead to is read once.
+def find_audio(folder: Path, expected: str, suffixes: Collection[str] = (".wav",)) -> list[Path]:
+    """Return the audio files below ``folder``, sorted; see ``audio.sound_files.find_sound_files``.
 
     Raises
     ------
     CorpusError
-        If there is none; the message shows ``expected``, an example of the layout. If a folder may not be read.
+        If there is none; the message shows ``expected``, an example of the layout.
     """
-    found = False
-    visited: set[str] = set()  # what the links lead to, so that none leads round in circles
-    for parent, folders, names in os.walk(folder, onerror=_refuse_folder, followlinks=True):
-        resolved = os.path.realpath(parent)
-        if resolved in visited:
-            folders.clear()
-            continue
-        visited.add(resolved)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            named_so = not name.startswith(".") and Path(name).suffix.lower() in suffixes
-            path = Path(parent, name)
-            if named_so and (path.is_file() or not path.exists()):  # a link to nothing is told, a pipe passed over
-                found = True
-                yield path
-    if not found:
+    paths = find_sound_files(folder, suffixes)
+    if not paths:
         raise CorpusError(f"{folder}: expected audio files such as {expected}. Received: none")
-
-
-def _refuse_folder(error: OSError) -> None:
-    raise CorpusError(f"{error.filename}: expected a folder that can be read. Received: {error.strerror}") from error
+    return paths
 
 
 def unparsable(path: Path, layout: str) -> Skipped:

@@ -12,12 +12,12 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
+from lightsernet_tf.audio.sound_files import SUFFIXES
 from lightsernet_tf.config import CorpusConfig
 from lightsernet_tf.corpora.base import Skipped, Utterance, corpus_dir, find_audio
 from lightsernet_tf.errors import ConfigError
 
 LABELS: tuple[str, ...] = ()
-SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")
 FIELDS = ("speaker", "label", "name")
 
 

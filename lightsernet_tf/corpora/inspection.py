@@ -1,7 +1,6 @@
 """What is in a corpus: who says what how often, how long, and which files will make trouble.
 
-Every file is decoded once, block by block. Memory does not grow with the corpus, only with its longest WAV file, whose
-bytes are read whole so that its header can be checked.
+Every file is decoded once, block by block: memory grows neither with the corpus nor with the length of its files.
 """
 
 from __future__ import annotations
@@ -14,10 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import soundfile
 from tqdm import tqdm
 
-from lightsernet_tf.audio.wav_header import open_audio
+from lightsernet_tf.audio.sound_files import blocks, mix, open_sound_file
 from lightsernet_tf.corpora.base import Corpus
 from lightsernet_tf.errors import AudioError
 
@@ -25,7 +23,6 @@ from lightsernet_tf.errors import AudioError
 CLIPPED_RUN_SAMPLES = 3
 FULL_SCALE = 0.9999
 _FULL_SCALE_OF_COARSE = {"PCM_U8": 127 / 128, "PCM_S8": 127 / 128, "ULAW": 32124 / 32768, "ALAW": 32256 / 32768}
-_BLOCK_FRAMES = 65536
 
 
 class Recording(NamedTuple):
@@ -96,34 +93,27 @@ def inspect_recording(path: Path) -> Recording:
     AudioError
         If it is no audio, is cut short, is empty or holds samples that are not finite.
     """
-    problem = open_audio(path).problem
-    if problem:
-        raise AudioError(f"{path}: {problem}")
     digest = hashlib.sha256()
     frames = full_scale = unfinite = 0
     clipped = False
     lowest, highest = np.inf, -np.inf
-    try:
-        with soundfile.SoundFile(path) as audio:
-            limit = _FULL_SCALE_OF_COARSE.get(audio.subtype, FULL_SCALE)
-            reaches = np.zeros((0, audio.channels), bool)
-            for block in audio.blocks(blocksize=_BLOCK_FRAMES, dtype="float64", always_2d=True):  # [frames, channels]
-                digest.update(_mono(block).tobytes())
-                frames += len(block)
-                full_scale += np.count_nonzero(np.abs(block) >= limit)
-                # The end of the block before goes first, so that no run is cut in two.
-                reaches = np.concatenate([reaches[1 - CLIPPED_RUN_SAMPLES :], np.abs(block) >= limit])
-                clipped = clipped or _has_run(reaches)
-                unfinite += np.count_nonzero(~np.isfinite(block))
-                lowest, highest = min(lowest, block.min()), max(highest, block.max())
-            rate_hz, channels = audio.samplerate, audio.channels
-    except (OSError, soundfile.LibsndfileError) as error:
-        reason = getattr(error, "error_string", error)
-        raise AudioError(f"{path}: expected audio that can be decoded, received: {reason}") from error
-    if frames == 0:
-        raise AudioError(f"{path}: expected audio, received a file without samples")
-    if unfinite:
-        raise AudioError(f"{path}: expected finite samples, received {unfinite} that are NaN or infinite")
+    with open_sound_file(path) as audio:
+        rate_hz, channels = audio.samplerate, audio.channels
+        limit = _FULL_SCALE_OF_COARSE.get(audio.subtype, FULL_SCALE)
+        reaches = np.zeros((0, channels), bool)
+        for block in blocks(audio):  # [frames, channels]
+            digest.update(mix(block).astype("<f4").tobytes())
+            frames += len(block)
+            full_scale += np.count_nonzero(np.abs(block) >= limit)
+            # The end of the block before goes first, so that no run is cut in two.
+            reaches = np.concatenate([reaches[1 - CLIPPED_RUN_SAMPLES :], np.abs(block) >= limit])
+            clipped = clipped or _has_run(reaches)
+            unfinite += np.count_nonzero(~np.isfinite(block))
+            lowest, highest = min(lowest, block.min()), max(highest, block.max())
+        if frames == 0:
+            raise AudioError("expected audio, received a file without samples")
+        if unfinite:
+            raise AudioError(f"expected finite samples, received {unfinite} that are NaN or infinite")
     return Recording(
         sample_rate_hz=rate_hz,
         channels=channels,
@@ -135,14 +125,8 @@ def inspect_recording(path: Path) -> Recording:
     )
 
 
-def _mono(block: np.ndarray) -> np.ndarray:
-    """Mix [frames, channels] to the bits that ``audio.decode`` makes: float32 [frames]."""
-    samples = block.astype("<f4")
-    return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=-1)  # a mean of one makes -0.0 to 0.0
-
-
 def _has_run(reaches: np.ndarray) -> bool:
-    """Tell whether ``CLIPPED_RUN_SAMPLES`` frames in a row are true in one channel of [frames, channels]."""
+    """Return whether ``CLIPPED_RUN_SAMPLES`` frames in a row are true in one channel of [frames, channels]."""
     if len(reaches) < CLIPPED_RUN_SAMPLES:
         return False
     return bool(np.lib.stride_tricks.sliding_window_view(reaches, CLIPPED_RUN_SAMPLES, axis=0).all(axis=-1).any())

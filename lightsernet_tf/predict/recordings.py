@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import os
 import queue
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lightsernet_tf.audio.sound_files import SUFFIXES, read_sound_file
+from lightsernet_tf.audio.sound_files import SUFFIXES, find_sound_files, read_sound_file
 from lightsernet_tf.errors import AudioError, ConfigError, ModelError
 from lightsernet_tf.predict.prediction import Prediction
 from lightsernet_tf.predict.recognizer import EmotionRecognizer
@@ -77,8 +76,7 @@ def shipped_model() -> Path:
 def find_recordings(names: Iterable[Path]) -> list[Path]:
     """Return the files, and in place of each folder the sound files below it, sorted.
 
-    Hidden files are passed over, and so is what is neither a file nor a link to nothing. Links are followed; a folder
-    that several lead to is read once.
+    See ``audio.sound_files.find_sound_files``.
 
     Raises
     ------
@@ -87,7 +85,7 @@ def find_recordings(names: Iterable[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for name in names:
-        inside = _sound_files_below(name) if _is_folder(name) else [name]
+        inside = find_sound_files(name) if _is_folder(name) else [name]
         if not inside:
             raise AudioError(f"{name}: expected sound files ({', '.join(SUFFIXES)}) in the folder. Received: none")
         found += inside
@@ -99,25 +97,6 @@ def _is_folder(name: Path) -> bool:
         return name.is_dir()
     except OSError:  # a name that cannot be: whoever reads it says what is wrong with it
         return False
-
-
-def _sound_files_below(folder: Path) -> list[Path]:
-    found: list[Path] = []
-    visited: set[str] = set()  # what the links lead to, so that none leads round in circles
-    for parent, folders, names in os.walk(folder, onerror=_refuse_folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        resolved = os.path.realpath(parent)
-        if resolved in visited:
-            folders.clear()
-            continue
-        visited.add(resolved)
-        paths = (Path(parent, name) for name in names if not name.startswith("."))
-        found += (path for path in paths if path.suffix.lower() in SUFFIXES and (path.is_file() or not path.exists()))
-    return sorted(found)
-
-
-def _refuse_folder(error: OSError) -> None:
-    raise AudioError(f"{error.filename}: expected a folder that can be read. Received: {error.strerror}") from error
 
 
 def read_file(path: Path) -> Recording:

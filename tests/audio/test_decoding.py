@@ -9,7 +9,6 @@ import soundfile
 import soxr
 
 from lightsernet_tf.audio.decoding import decode, load_waveform
-from lightsernet_tf.audio.wav_header import open_audio
 from lightsernet_tf.errors import AudioError
 
 RATE_HZ = 16000
@@ -30,34 +29,33 @@ def problem_of(path, min_samples=1):
 
 
 ENCODINGS = [
-    ("WAV", "PCM_U8", "wav", "tfio_uint8"),
-    ("WAV", "PCM_16", "wav", "core_int16"),
-    ("WAV", "PCM_24", "wav", "tfio_int24"),
-    ("WAV", "PCM_32", "wav", "soundfile"),
-    ("WAV", "FLOAT", "wav", "tfio_float32"),
-    ("WAV", "DOUBLE", "wav", "soundfile"),
-    ("WAV", "ULAW", "wav", "soundfile"),
-    ("WAVEX", "PCM_16", "wav", "core_int16"),
-    ("WAVEX", "PCM_24", "wav", "tfio_int24"),
-    ("WAVEX", "PCM_32", "wav", "soundfile"),
-    ("WAVEX", "FLOAT", "wav", "tfio_float32"),
-    ("RF64", "PCM_16", "wav", "soundfile"),
-    ("FLAC", "PCM_16", "flac", "soundfile"),
-    ("FLAC", "PCM_24", "flac", "soundfile"),
-    ("MP3", "MPEG_LAYER_III", "mp3", "soundfile"),
-    ("OGG", "VORBIS", "ogg", "soundfile"),
-    ("AIFF", "PCM_16", "aiff", "soundfile"),
+    ("WAV", "PCM_U8", "wav"),
+    ("WAV", "PCM_16", "wav"),
+    ("WAV", "PCM_24", "wav"),
+    ("WAV", "PCM_32", "wav"),
+    ("WAV", "FLOAT", "wav"),
+    ("WAV", "DOUBLE", "wav"),
+    ("WAV", "ULAW", "wav"),
+    ("WAVEX", "PCM_16", "wav"),
+    ("WAVEX", "PCM_24", "wav"),
+    ("WAVEX", "PCM_32", "wav"),
+    ("WAVEX", "FLOAT", "wav"),
+    ("RF64", "PCM_16", "wav"),
+    ("FLAC", "PCM_16", "flac"),
+    ("FLAC", "PCM_24", "flac"),
+    ("MP3", "MPEG_LAYER_III", "mp3"),
+    ("OGG", "VORBIS", "ogg"),
+    ("AIFF", "PCM_16", "aiff"),
 ]
 
 
 @pytest.mark.parametrize("channels", [1, 2, 5])
-@pytest.mark.parametrize(("container", "encoding", "ending", "decoder"), ENCODINGS)
-def test_every_encoding_is_read_as_soundfile_reads_it(tmp_path, container, encoding, ending, decoder, channels):
+@pytest.mark.parametrize(("container", "encoding", "ending"), ENCODINGS)
+def test_every_encoding_is_read_as_soundfile_reads_it(tmp_path, container, encoding, ending, channels):
     if container == "MP3" and channels > 2:
         pytest.skip("MP3 has two channels at most")
     path = tmp_path / f"clip.{ending}"
     soundfile.write(path, speech_like(channels=channels), RATE_HZ, format=container, subtype=encoding)
-    assert open_audio(path).decoder == decoder
     expected = soundfile.read(path, dtype="float32", always_2d=True)[0].mean(axis=1)
     waveform = load_waveform(path, RATE_HZ)
     assert waveform.dtype == np.float32
@@ -119,7 +117,6 @@ def test_other_chunks_before_and_after_the_samples_are_passed_over(tmp_path):
     plain, expected = path.read_bytes(), load_waveform(path, RATE_HZ)
     odd = b"note" + struct.pack("<I", 3) + b"abc\0"
     path.write_bytes(plain[:12] + odd + plain[12:36] + odd + plain[36:] + odd)
-    assert open_audio(path).decoder == "core_int16"
     np.testing.assert_array_equal(load_waveform(path, RATE_HZ), expected)
 
 

@@ -1,4 +1,4 @@
-"""Reading is held against soundfile itself; what training says of a damaged file is in test_audio.py."""
+"""Reading is held against soundfile itself; what training makes of a damaged file is in test_decoding.py."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from lightsernet_tf.audio.sound_files import read_samples, read_sound_file
+from lightsernet_tf.audio.sound_files import find_sound_files, read_sound_file
 from lightsernet_tf.errors import AudioError
 
 RATE_HZ = 22050
@@ -97,8 +97,8 @@ def test_samples_that_a_header_promises_in_vain_are_missed(tmp_path):
     contents = bytearray(path.read_bytes())
     contents[22:26] = b"\x00\x00\x20\x00"
     path.write_bytes(contents)
-    with pytest.raises(AudioError, match=r"^expected"):
-        read_samples(path)
+    with pytest.raises(AudioError, match=r"clip\.flac: expected"):
+        read_sound_file(path)
 
 
 @pytest.mark.parametrize("broken", ["raise ImportError('no such\\nmodule')", "raise OSError('no libsndfile.so')"])
@@ -113,3 +113,48 @@ def test_without_soundfile_a_sentence_says_what_to_install(tmp_path, monkeypatch
     expected = f"{path}: expected soundfile to read it with (pip install soundfile), received: no "
     assert str(error.value).startswith(expected)
     assert "\n" not in str(error.value)
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+    return folder
+
+
+def found_in(folder, *suffixes):
+    return [path.relative_to(folder).as_posix() for path in find_sound_files(folder, *suffixes)]
+
+
+def test_sound_files_are_found_below_a_folder_and_sorted(tmp_path):
+    folder = touch(tmp_path, "b/2.wav", "b/1.WAV", "ü 声.mp3", "a.wav", "c.FLAC", "notes.txt", "._a.wav", ".git/x.wav")
+    (folder / "folder.wav").mkdir()
+    os.mkfifo(folder / "pipe.wav")
+    (folder / "link to nothing.wav").symlink_to("nothing")
+    assert found_in(folder) == ["a.wav", "b/1.WAV", "b/2.wav", "c.FLAC", "link to nothing.wav", "ü 声.mp3"]
+    assert found_in(folder, (".flac",)) == ["c.FLAC"]
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    folder = touch(tmp_path, "corpus/ann/1.wav", "elsewhere/2.wav") / "corpus"
+    (folder / "bob").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (folder / "ann" / "up").symlink_to(folder, target_is_directory=True)
+    (tmp_path / "elsewhere" / "self").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert found_in(folder) == ["ann/1.wav", "bob/2.wav"]
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), FileNotFoundError(2, "No such file")])
+def test_a_folder_that_may_not_be_read_or_vanishes_is_no_silent_loss(tmp_path, monkeypatch, error):
+    touch(tmp_path, "ann/1.wav", "locked/1.wav")
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("locked"):
+            error.filename = str(path)
+            raise error
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(AudioError, match=r"locked: expected a folder that can be read\. Received: ") as raised:
+        find_sound_files(tmp_path)
+    assert str(raised.value).endswith(error.strerror)
