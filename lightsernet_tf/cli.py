@@ -11,16 +11,21 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
-from lightsernet_tf.errors import InputError
+from lightsernet_tf.errors import InputError, one_line
 
 
 class CommandParser(argparse.ArgumentParser):
-    """Say what is wrong with the command line as any other error: in one line, without the usage."""
+    """The parser of a command, which says what is wrong with the command line in one line, without the usage."""
+
+    def __init__(self, command: str, description: str, epilog: str = "", **kwargs: Any) -> None:
+        kwargs = {"formatter_class": argparse.RawDescriptionHelpFormatter} | kwargs
+        prog = f"python -m lightsernet_tf.{command}"
+        super().__init__(prog=prog, description=description, epilog=epilog, **kwargs)
 
     def error(self, message: str) -> NoReturn:
-        """Leave with status 2."""
+        """Exit with status 2."""
         self.exit(2, f"error: {message}\n")
 
 
@@ -41,7 +46,7 @@ def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] |
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141  # as a shell says of a program that SIGPIPE ended
     except OSError as error:  # a full disk, a folder that may not be written
-        _tell(f"error: {error.filename2 or error.filename or 'output'}: {error.strerror or error}")
+        _tell(f"error: {error.filename2 or error.filename or 'output'}: {one_line(error)}")
         status = 2
     except KeyboardInterrupt:
         _tell("interrupted")

@@ -173,7 +173,7 @@ def test_a_file_builds_on_another_key_by_key(write):
 def test_a_map_replaces_the_one_it_builds_on(write):
     write("corpus: {label_map: {a: [fear], b: [anger]}, labels: [], duplicates: drop}", "base.yaml")
     top = write("extends: base.yaml\ncorpus: {label_map: {c: [sadness]}}")
-    assert read_settings(top)["corpus"] == {"label_map": {"c": ["sadness"]}, "labels": [], "duplicates": "drop"}
+    assert read_settings(top)["corpus"] == {"label_map": {"c": ["sadness"]}, "labels": (), "duplicates": "drop"}
     assert load_config(top).corpus.label_map == {"c": ["sadness"]}
 
 

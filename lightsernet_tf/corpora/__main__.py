@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import shlex
@@ -10,11 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-import jsonargparse
-
 from lightsernet_tf.cli import run_command
 from lightsernet_tf.config import CorpusConfig, CorpusName
-from lightsernet_tf.config_parser import readable
+from lightsernet_tf.config_parser import SettingsParser
 from lightsernet_tf.corpora import load_corpus
 from lightsernet_tf.corpora.base import Corpus
 from lightsernet_tf.corpora.download import SOURCES, download
@@ -33,21 +30,13 @@ _EPILOG = f"""examples:
 
 def main(arguments: Sequence[str]) -> int:
     """Parse, fetch if asked to, read, print."""
-    parser = jsonargparse.ArgumentParser(
-        prog="python -m lightsernet_tf.corpora",
-        description=__doc__,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        exit_on_error=False,
-    )
+    description = "Show what is in a corpus, and download one of those that anybody may download."
+    parser = SettingsParser("corpora", description, _EPILOG, usage="%(prog)s NAME [options]")
     parser.add_argument("name", choices=get_args(CorpusName), help="corpus or layout")
     parser.add_argument("--data-dir", "--data_dir", type=str, help="folder of the corpus; for manifest the CSV file")
     parser.add_argument("--download", action="store_true", help="fetch the corpus to --data-dir first")
     parser.add_class_arguments(CorpusConfig, None, skip={"name", "data_dir"})
-    try:
-        settings = parser.parse_args(list(arguments)).as_dict()
-    except argparse.ArgumentError as error:
-        raise ConfigError(readable(error)) from error
+    settings = parser.parse_args(list(arguments)).as_dict()
     if settings.pop("download"):
         if not settings["data_dir"]:
             raise ConfigError("--download: expected --data-dir, the folder to download to. Received: none")

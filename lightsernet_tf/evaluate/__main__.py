@@ -21,14 +21,10 @@ its window and features are its own.
 
 def main(arguments: Sequence[str]) -> int:
     """Parse, judge, print."""
-    parser = CommandParser(
-        prog="python -m lightsernet_tf.evaluate",
-        description="Judge a run or a .tflite file on training, validation and test data, apart, and write a report "
-        "with pictures.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+    description = (
+        "Evaluate a run or a .tflite file on training, validation and test data, and write a report with figures."
     )
+    parser = CommandParser("evaluate", description, _EPILOG, allow_abbrev=False)
     parser.add_argument("target", type=Path, metavar="RUN|FILE.tflite", help="folder of a run, or an exported file")
     parser.add_argument(
         "--epoch",

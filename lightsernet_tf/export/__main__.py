@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import sys
@@ -26,12 +25,8 @@ float16 may differ by 1e-4 and 1e-3 of a probability; the int8 kinds may lose 1 
 
 def main(arguments: Sequence[str]) -> int:
     """Parse, export, print."""
-    parser = CommandParser(
-        prog="python -m lightsernet_tf.export",
-        description="Make .tflite files of a trained run, each checked, with its labels and its model card.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    description = "Make .tflite files of a trained run, each checked, with its labels and its model card."
+    parser = CommandParser("export", description, _EPILOG)
     add = parser.add_argument
     precisions = ("float32", "float16", "dynamic_int8", "int8")
     add("run", type=Path, metavar="RUN", help="folder of a run")

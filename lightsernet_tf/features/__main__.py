@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import jsonargparse
-
 from lightsernet_tf.cli import run_command
 from lightsernet_tf.config import FeatureConfig
-from lightsernet_tf.config_parser import readable
+from lightsernet_tf.config_parser import SettingsParser
 from lightsernet_tf.errors import ConfigError
 
 _EPILOG = """examples:
@@ -20,21 +17,13 @@ _EPILOG = """examples:
 
 def main(arguments: Sequence[str]) -> int:
     """Parse, draw, print."""
-    parser = jsonargparse.ArgumentParser(
-        prog="python -m lightsernet_tf.features",
-        description="Draw waveform, spectrogram, log mel spectrogram and MFCC of audio files.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        exit_on_error=False,
-    )
+    description = "Draw waveform, spectrogram, log mel spectrogram and MFCC of audio files."
+    parser = SettingsParser("features", description, _EPILOG, usage="%(prog)s FILE [FILE ...] --png OUT [options]")
     parser.add_argument("files", nargs="+", type=str, metavar="FILE", help="audio file; several make columns")
     parser.add_argument("--png", type=str, required=True, metavar="OUT", help="picture to write")
     parser.add_class_arguments(FeatureConfig, "features")
-    try:
-        parsed = parser.parse_args(list(arguments))
-        config = parser.instantiate(parsed).features
-    except argparse.ArgumentError as error:
-        raise ConfigError(readable(error)) from error
+    parsed = parser.parse_args(list(arguments))
+    config = parser.instantiate(parsed).features
     path = Path(parsed.png)
     if path.suffix.lower() != ".png":
         raise ConfigError(f"--png: expected a name that ends in .png. Received: {path}")

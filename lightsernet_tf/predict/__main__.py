@@ -75,13 +75,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = CommandParser(
-        prog="python -m lightsernet_tf.predict",
-        usage=_USAGE,
-        description="Say which emotion is heard in speech. Needs NumPy and LiteRT, no TensorFlow.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    description = "Recognise the emotion in speech. Needs NumPy and LiteRT, no TensorFlow."
+    parser = CommandParser("predict", description, _EPILOG, usage=_USAGE)
     parser.add_argument(
         "inputs", nargs="*", metavar="FILE|FOLDER|-", help="sound files, folders of them, or - for raw samples"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,13 +17,11 @@ def main(arguments: Sequence[str]) -> int:
     """Parse, collect, print."""
     from lightsernet_tf.runs.table import SORT_KEYS, collect_runs, markdown_runs, sort_runs, terminal_table
 
-    parser = CommandParser(
-        prog="python -m lightsernet_tf.runs",
-        description="List all runs in and below a folder, the folds of cross-validations among them: settings, chosen "
-        "epoch, validation and test figures. A dash stands for what was not judged yet.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    description = (
+        "List all runs in and below a folder, the folds of cross-validations among them: settings, chosen epoch, "
+        "validation and test figures. A dash stands for what was not evaluated yet."
     )
+    parser = CommandParser("runs", description, _EPILOG)
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder of runs")
     parser.add_argument(
         "--sort",
