@@ -56,7 +56,7 @@ def test_every_file_loads_and_begins_with_what_it_is_for(name):
     config = loaded(name)
     assert (CONFIGS / name).read_text(encoding="utf-8").startswith("# ")
     assert config.run_name is None
-    labels = set(READERS[config.corpus.name].LABELS)
+    labels = set(READERS[config.corpus.name].labels)
     named = {*config.corpus.labels, *config.corpus.drop_labels, *chain.from_iterable(config.corpus.label_map.values())}
     assert named <= labels
 
@@ -109,7 +109,7 @@ def test_iemocap_is_the_papers_window_loss_and_classes():
 def test_three_classes_are_made_of_every_label():
     config = loaded("three_class/base.yaml")
     assert list(config.corpus.label_map) == ["positive", "neutral", "negative"]
-    assert sorted(chain.from_iterable(config.corpus.label_map.values())) == sorted(READERS["emodb"].LABELS)
+    assert sorted(chain.from_iterable(config.corpus.label_map.values())) == sorted(READERS["emodb"].labels)
     assert (config.train.epochs, config.train.batch_size, config.train.learning_rate) == (500, 16, 1e-4)
     assert (config.model.dropout, config.split.validation_fraction) == (0.2, 0.15)
     assert loaded("three_class/mfcc.yaml") == config

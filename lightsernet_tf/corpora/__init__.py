@@ -1,30 +1,20 @@
 """One reader per corpus layout, behind one registry.
 
-A corpus is added by writing a module with ``LABELS`` and ``read`` (see ``base.Reader``) and naming it here and in
-``config.CorpusName``.
+A corpus is added by writing a module with a ``READER`` (see ``base.Reader``) and adding the module's name to
+``config.CorpusName``; docs/extending.md shows one.
 """
 
 from __future__ import annotations
 
 import logging
+from importlib import import_module
+from typing import get_args
 
 from lightsernet_tf.config import CorpusConfig, CorpusName
-from lightsernet_tf.corpora import casia, crema_d, demo, emodb, folders, iemocap, manifest, ravdess, savee, tess
 from lightsernet_tf.corpora.base import Corpus, Reader, Skipped, Utterance, choose_labels
 from lightsernet_tf.errors import CorpusError
 
-READERS: dict[CorpusName, Reader] = {
-    "demo": demo,
-    "emodb": emodb,
-    "ravdess": ravdess,
-    "iemocap": iemocap,
-    "crema_d": crema_d,
-    "savee": savee,
-    "tess": tess,
-    "casia": casia,
-    "folders": folders,
-    "manifest": manifest,
-}
+READERS: dict[CorpusName, Reader] = {name: import_module(f"{__name__}.{name}").READER for name in get_args(CorpusName)}
 
 _logger = logging.getLogger(__name__)
 
@@ -65,5 +55,5 @@ def load_corpus(config: CorpusConfig) -> Corpus:
         raise CorpusError(f"corpus.data_dir: no utterance of {config.name} could be read in {config.data_dir}{reason}")
     # As strings: the order of Path objects differs between Python versions.
     utterances.sort(key=lambda utterance: utterance.path.as_posix())
-    kept, labels = choose_labels(utterances, config, reader.LABELS)
-    return Corpus(config.name, kept, labels, tuple(skipped))
+    kept, labels = choose_labels(utterances, config, reader.labels)
+    return Corpus(config.name, kept, labels, tuple(skipped), reader.notice)

@@ -1,4 +1,4 @@
-"""Say what is in a corpus, and fetch one of those that anybody may fetch."""
+"""Show what is in a corpus, and download one of those that anybody may download."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from typing import get_args
 from lightsernet_tf.cli import run_command
 from lightsernet_tf.config import CorpusConfig, CorpusName
 from lightsernet_tf.config_parser import SettingsParser
-from lightsernet_tf.corpora import load_corpus
+from lightsernet_tf.corpora import READERS, load_corpus
 from lightsernet_tf.corpora.base import Corpus
-from lightsernet_tf.corpora.download import SOURCES, download
+from lightsernet_tf.corpora.download import download
 from lightsernet_tf.corpora.inspection import CorpusSummary, inspect_corpus
 from lightsernet_tf.corpora.summary_text import format_summary
 from lightsernet_tf.errors import ConfigError
 
+_PUBLISHED = [name for name, reader in READERS.items() if reader.archive]
 _EPILOG = f"""examples:
   python -m lightsernet_tf.corpora emodb --data-dir data/emodb --download
   python -m lightsernet_tf.corpora iemocap --data-dir IEMOCAP_full_release --part improvised --merge_excited true
   python -m lightsernet_tf.corpora folders --data-dir "my corpus" --template "{{speaker}}/{{label}}/{{name}}.flac"
   python -m lightsernet_tf.corpora manifest --data-dir my_corpus.csv
 
---download knows {" and ".join(SOURCES)}; the other corpora are handed out by their owners on request."""
+--download knows {" and ".join(_PUBLISHED)}; the other corpora are handed out by their owners on request."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Parse, fetch if asked to, read, print."""
+    """Parse, download if asked to, read, print."""
     description = "Show what is in a corpus, and download one of those that anybody may download."
     parser = SettingsParser("corpora", description, _EPILOG, usage="%(prog)s NAME [options]")
     parser.add_argument("name", choices=get_args(CorpusName), help="corpus or layout")
@@ -40,8 +41,14 @@ def main(arguments: Sequence[str]) -> int:
     if settings.pop("download"):
         if not settings["data_dir"]:
             raise ConfigError("--download: expected --data-dir, the folder to download to. Received: none")
-        folder = download(settings["name"], Path(settings["data_dir"]))
-        print(f"fetched to {folder}; terms: {SOURCES[settings['name']].terms}\n")
+        reader = READERS[settings["name"]]
+        if reader.archive is None:
+            raise ConfigError(
+                f"--download: expected one of {', '.join(_PUBLISHED)}. Received: {settings['name']}; "
+                "see its publisher's page"
+            )
+        folder = download(reader.archive, Path(settings["data_dir"]))
+        print(f"fetched to {folder}; terms: {reader.terms}\n")
     config = CorpusConfig(**settings)
     corpus = load_corpus(config)
     summary = inspect_corpus(corpus)

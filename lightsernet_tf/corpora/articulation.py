@@ -18,22 +18,15 @@ HOP_SECONDS = HOP_SAMPLES / SAMPLE_RATE_HZ
 
 Floats = NDArray[np.float64]
 
-# First three formants of ten vowels, means of men (Peterson & Barney, JASA 1952, table II).
+# First three formants of ten vowels, means of men (Peterson & Barney, JASA 1952, table II): [vowels, 3].
 VOWEL_FORMANTS_HZ = np.array(
     [
-        [270, 2290, 3010],
-        [390, 1990, 2550],
-        [530, 1840, 2480],
-        [660, 1720, 2410],
-        [730, 1090, 2440],
-        [570, 840, 2410],
-        [440, 1020, 2240],
-        [300, 870, 2240],
-        [640, 1190, 2390],
-        [490, 1350, 1690],
+        [270, 390, 530, 660, 730, 570, 440, 300, 640, 490],
+        [2290, 1990, 1840, 1720, 1090, 840, 1020, 870, 1190, 1350],
+        [3010, 2550, 2480, 2410, 2440, 2410, 2240, 2240, 2390, 1690],
     ],
     dtype=np.float64,
-)
+).T
 UPPER_FORMANTS_HZ = (3500.0, 4500.0, 5500.0)
 
 

@@ -3,15 +3,15 @@
 Tao, Liu, Zhang and Jia, "Design of speech corpus for Mandarin text to speech", Blizzard Challenge Workshop, 2008.
 ``liuchanhg/angry/201.wav`` is the sentence 201 of one speaker. The corpus is passed on with its two parts (the same 300
 sentences in every emotion; 100 sentences of each emotion's own) under different spellings of the speakers' names; they
-are brought together here, so that nobody becomes two speakers.
+are brought together here, so that nobody becomes two speakers. Upper and lower case count alike in folder names;
+folders of other speakers are read by ``folders``. Attribute: ``sentence`` (a number).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 
-from lightsernet_tf.config import CorpusConfig
-from lightsernet_tf.corpora.base import Skipped, Utterance, corpus_dir, find_audio, unparsable
+from lightsernet_tf.corpora.base import Description, Reader, corpus_dir, read_names
 
 LABEL_OF = {
     "angry": "anger",
@@ -22,7 +22,6 @@ LABEL_OF = {
     "sad": "sadness",
     "surprise": "surprise",
 }
-LABELS = tuple(dict.fromkeys(LABEL_OF.values()))
 SPELLINGS = {
     "liuchanghong": ("liuchanghong", "liuchanhg", "chang.liu"),
     "wangzhe": ("wangzhe", "zhe.wang"),
@@ -32,17 +31,15 @@ SPELLINGS = {
 LAYOUT = f"wangzhe/angry/201.wav (speaker of {', '.join(SPELLINGS)}; emotion of {', '.join(LABEL_OF)}; sentence)"
 
 _SPEAKER_OF = {spelling: speaker for speaker, spellings in SPELLINGS.items() for spelling in spellings}
+_SPEAKERS = "|".join(map(re.escape, _SPEAKER_OF))
+_NAME = rf"(?i:(?P<speaker>{_SPEAKERS})/(?P<emotion>{'|'.join(LABEL_OF)}))/(?P<sentence>\d+)"
 
 
-def read(config: CorpusConfig) -> Iterator[Utterance | Skipped]:
-    """Yield the recordings anywhere below ``data_dir``; attribute: ``sentence`` (a number).
+def _describe(name: re.Match[str]) -> Description:
+    label, speaker = LABEL_OF[name["emotion"].lower()], _SPEAKER_OF[name["speaker"].lower()]
+    return label, speaker, {"sentence": int(name["sentence"])}
 
-    Upper and lower case count alike in folder names. Folders of other speakers are read by ``folders``.
-    """
-    for path in find_audio(corpus_dir(config), LAYOUT):
-        label = LABEL_OF.get(path.parent.name.lower())
-        speaker = _SPEAKER_OF.get(path.parent.parent.name.lower())
-        if label is None or speaker is None or not (path.stem.isascii() and path.stem.isdigit()):
-            yield unparsable(path, LAYOUT)
-        else:
-            yield Utterance(path, label, speaker, attributes={"sentence": int(path.stem)})
+
+READER = Reader(
+    tuple(dict.fromkeys(LABEL_OF.values())), lambda config: read_names(corpus_dir(config), _NAME, LAYOUT, _describe)
+)

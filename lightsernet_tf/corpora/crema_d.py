@@ -2,15 +2,14 @@
 
 Cao et al., "CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset", IEEE Trans. Affective Computing 5(4), 2014.
 ``AudioWAV/1001_DFA_ANG_XX.wav`` is actor 1001, sentence DFA, emotion ANG, level XX (unspecified).
+Attributes: ``sentence`` and ``level``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-from lightsernet_tf.config import CorpusConfig
-from lightsernet_tf.corpora.base import Skipped, Utterance, corpus_dir, find_audio, unparsable
+from lightsernet_tf.corpora.base import Attributes, Description, Reader, corpus_dir, read_names
 
 LABEL_OF = {
     "ANG": "anger",
@@ -20,7 +19,6 @@ LABEL_OF = {
     "NEU": "neutral",
     "SAD": "sadness",
 }
-LABELS = tuple(LABEL_OF.values())
 SENTENCE_OF = {
     "IEO": "It's eleven o'clock",
     "TIE": "That is exactly what happened",
@@ -39,19 +37,15 @@ SENTENCE_OF = {
 LEVEL_OF = {"LO": "low", "MD": "medium", "HI": "high", "XX": "unspecified", "X": "unspecified"}
 LAYOUT = "AudioWAV/1001_DFA_ANG_XX.wav (actor, sentence, emotion, level)"
 
-_NAME = re.compile(
+_NAME = (
     rf"(?P<actor>1\d{{3}})_(?P<sentence>{'|'.join(SENTENCE_OF)})_(?P<emotion>{'|'.join(LABEL_OF)})"
-    rf"_(?P<level>{'|'.join(LEVEL_OF)})",
-    re.ASCII,
+    rf"_(?P<level>{'|'.join(LEVEL_OF)})"
 )
 
 
-def read(config: CorpusConfig) -> Iterator[Utterance | Skipped]:
-    """Yield the recordings anywhere below ``data_dir``; attributes: ``sentence`` and ``level``."""
-    for path in find_audio(corpus_dir(config), LAYOUT):
-        match = _NAME.fullmatch(path.stem)
-        if match is None:
-            yield unparsable(path, LAYOUT)
-            continue
-        attributes = {"sentence": SENTENCE_OF[match["sentence"]], "level": LEVEL_OF[match["level"]]}
-        yield Utterance(path, LABEL_OF[match["emotion"]], match["actor"], attributes=attributes)
+def _describe(name: re.Match[str]) -> Description:
+    attributes: Attributes = {"sentence": SENTENCE_OF[name["sentence"]], "level": LEVEL_OF[name["level"]]}
+    return LABEL_OF[name["emotion"]], name["actor"], attributes
+
+
+READER = Reader(tuple(LABEL_OF.values()), lambda config: read_names(corpus_dir(config), _NAME, LAYOUT, _describe))

@@ -24,20 +24,18 @@ from tqdm import tqdm
 
 from lightsernet_tf.config import CorpusConfig
 from lightsernet_tf.corpora.articulation import SAMPLE_RATE_HZ, Delivery
-from lightsernet_tf.corpora.base import Utterance
+from lightsernet_tf.corpora.base import Reader, Utterance
 from lightsernet_tf.corpora.synthesis import synthesize
 from lightsernet_tf.errors import CorpusError
+from lightsernet_tf.files import write_csv
 
-LABELS = ("positive", "neutral", "negative")
 NOTICE = "synthetic: figures on the demo corpus show that the software works and say nothing about people"
 VERSION = "1"  # of the content: another synthesis, seed or plan is another version
 SEED = 2022
-UTTERANCES = 240
-CLASS_RATIO = {"positive": 1943, "neutral": 2145, "negative": 406}
+COUNTS = {"positive": 104, "neutral": 114, "negative": 22}  # 240 in the published ratio of 1943 : 2145 : 406
 SEPARATION = 1.6  # how far the manners lie apart: 0 leaves nothing to learn, at 2.5 little is left to get wrong
 MANIFEST = "manifest.csv"
 ATTRIBUTES = ("f0_hz", "syllables_per_second", "snr_db")
-COLUMNS = ("path", "label", "speaker", "sha256")
 
 _logger = logging.getLogger(__name__)
 
@@ -135,12 +133,7 @@ def read(config: CorpusConfig) -> Iterator[Utterance]:
 
 def plan() -> list[PlannedUtterance]:
     """Deal classes to speakers: every speaker gets 30 utterances and some of each class; sorted by path."""
-    total = sum(CLASS_RATIO.values())
-    counts = {label: UTTERANCES * share // total for label, share in CLASS_RATIO.items()}
-    by_remainder = sorted(LABELS, key=lambda label: -(UTTERANCES * CLASS_RATIO[label] % total))
-    for label in by_remainder[: UTTERANCES - sum(counts.values())]:
-        counts[label] += 1
-    labels = [label for label in LABELS for _ in range(counts[label])]
+    labels = [label for label, count in COUNTS.items() for _ in range(count)]
     speakers = tuple(VOICES)
     planned = [PlannedUtterance(i, label, speakers[i % len(speakers)]) for i, label in enumerate(labels)]
     return sorted(planned, key=lambda utterance: utterance.path)
@@ -186,10 +179,7 @@ def make(folder: Path) -> None:
     workshop = Path(tempfile.mkdtemp(prefix=".demo_corpus-", dir=folder if folder.exists() else folder.parent))
     try:
         rows = [_record(utterance, workshop) for utterance in tqdm(plan(), desc="demo corpus", unit="utterance")]
-        with (workshop / MANIFEST).open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
+        write_csv(workshop / MANIFEST, rows)
         for name in [row["path"] for row in rows] + [MANIFEST]:  # the manifest last: it vouches for the others
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (workshop / name).replace(folder / name)
@@ -225,3 +215,6 @@ def _is_intact(folder: Path) -> bool:
         return rows == [_manifest_row(utterance, folder / utterance.path) for utterance in plan()]
     except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError, csv.Error):
         return False
+
+
+READER = Reader(tuple(COUNTS), read, terms="synthetic, made by this package", notice=NOTICE)

@@ -11,7 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lightsernet_tf.config import CorpusConfig
-from lightsernet_tf.corpora.base import Skipped, Utterance, corpus_dir, find_audio, unparsable
+from lightsernet_tf.corpora.base import (
+    Archive,
+    Attributes,
+    Description,
+    Reader,
+    Skipped,
+    Utterance,
+    corpus_dir,
+    read_names,
+)
 from lightsernet_tf.errors import CorpusError
 
 LABEL_OF = {
@@ -23,11 +32,10 @@ LABEL_OF = {
     "T": "sadness",
     "N": "neutral",
 }
-LABELS = tuple(LABEL_OF.values())
 SEX_OF = dict.fromkeys(("03", "10", "11", "12", "15"), "male") | dict.fromkeys(("08", "09", "13", "14", "16"), "female")
 LAYOUT = "wav/03a01Fa.wav (speaker, text, emotion of WLEAFTN, version)"
 
-_NAME = re.compile(r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[WLEAFTN])(?P<version>[a-z])", re.ASCII)
+_NAME = r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[WLEAFTN])(?P<version>[a-z])"
 
 
 def read(config: CorpusConfig) -> Iterator[Utterance | Skipped]:
@@ -42,16 +50,14 @@ def read(config: CorpusConfig) -> Iterator[Utterance | Skipped]:
         folder = folder / "wav"
     elif folder.name == "wav":
         judgements = judgements or _read_judgements(folder.parent / "erkennung.txt")
-    for path in find_audio(folder, LAYOUT):
-        match = _NAME.fullmatch(path.stem)
-        if match is None:
-            yield unparsable(path, LAYOUT)
-            continue
-        attributes: dict[str, str | float] = {"text": match["text"], "version": match["version"]}
-        if match["speaker"] in SEX_OF:
-            attributes["sex"] = SEX_OF[match["speaker"]]
-        attributes |= judgements.get(path.stem, {})
-        yield Utterance(path, LABEL_OF[match["emotion"]], match["speaker"], attributes=attributes)
+
+    def describe(name: re.Match[str]) -> Description:
+        attributes: Attributes = {"text": name["text"], "version": name["version"]}
+        if name["speaker"] in SEX_OF:
+            attributes["sex"] = SEX_OF[name["speaker"]]
+        return LABEL_OF[name["emotion"]], name["speaker"], attributes | judgements.get(Path(name.string).name, {})
+
+    return read_names(folder, _NAME, LAYOUT, describe)
 
 
 def _read_judgements(path: Path) -> dict[str, dict[str, float]]:
@@ -75,3 +81,16 @@ def _read_judgements(path: Path) -> dict[str, dict[str, float]]:
                 f"{path}, line {number}: expected number, name, percent, percent. Received: {line!r}"
             ) from error
     return judgements
+
+
+READER = Reader(
+    tuple(LABEL_OF.values()),
+    read,
+    terms="CC0 1.0; Burkhardt et al., A Database of German Emotional Speech, Interspeech 2005",
+    archive=Archive(
+        "http://emodb.bilderbar.info/download/download.zip",
+        recordings=535,
+        # No checksum of this archive is published, so its recordings are checked.
+        content="8e25dcdc29ebaa4a94f1d9554137bedf7eb24809c67013a927531b2f06d91126",
+    ),
+)

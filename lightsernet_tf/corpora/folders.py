@@ -14,10 +14,9 @@ from pathlib import Path
 
 from lightsernet_tf.audio.sound_files import SUFFIXES
 from lightsernet_tf.config import CorpusConfig
-from lightsernet_tf.corpora.base import Skipped, Utterance, corpus_dir, find_audio
+from lightsernet_tf.corpora.base import Reader, Skipped, Utterance, corpus_dir, find_audio
 from lightsernet_tf.errors import ConfigError
 
-LABELS: tuple[str, ...] = ()
 FIELDS = ("speaker", "label", "name")
 
 
@@ -78,3 +77,6 @@ def _split_suffix(template: str) -> tuple[str, tuple[str, ...]]:
         expected = ", ".join(SUFFIXES)
         raise ConfigError(f"corpus.template: expected an ending of {expected} or .*. Received: {template!r}")
     return template[: -len(suffix)], SUFFIXES if suffix == ".*" else (suffix,)
+
+
+READER = Reader((), read)

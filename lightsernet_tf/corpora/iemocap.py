@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lightsernet_tf.config import CorpusConfig
-from lightsernet_tf.corpora.base import Skipped, Utterance, corpus_dir
+from lightsernet_tf.corpora.base import Reader, Skipped, Utterance, corpus_dir
 from lightsernet_tf.errors import CorpusError
 
 LABEL_OF = {
@@ -32,7 +32,6 @@ LABEL_OF = {
     "oth": "other",
     "xxx": "no_agreement",
 }
-LABELS = tuple(LABEL_OF.values())
 EVALUATIONS = "Session*/dialog/EmoEvaluation/*.txt"
 LINE = "[6.2901 - 8.2357]<tab>Ses01F_impro01_F000<tab>neu<tab>[2.5000, 2.5000, 2.5000]"
 
@@ -94,3 +93,6 @@ def _read_line(evaluation: Path, number: int, line: str, config: CorpusConfig) -
             "dominance": float(match["dominance"]),
         },
     )
+
+
+READER = Reader(tuple(LABEL_OF.values()), read)

@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from lightsernet_tf.audio.sound_files import blocks, mix, open_sound_file
-from lightsernet_tf.corpora.base import Corpus
+from lightsernet_tf.corpora.base import Corpus, Skipped
 from lightsernet_tf.errors import AudioError
 
 # Corpora such as EMO-DB are scaled until one sample reaches full scale: only several in a row have lost their peak.
@@ -26,7 +26,7 @@ _FULL_SCALE_OF_COARSE = {"PCM_U8": 127 / 128, "PCM_S8": 127 / 128, "ULAW": 32124
 
 
 class Recording(NamedTuple):
-    """What decoding a file tells.
+    """The properties of a file's samples.
 
     ``content`` is the SHA-256 of its samples mixed as in training: mono, float32, little endian, at the file's own
     rate; ``full_scale`` the share of samples whose magnitude is at least ``FULL_SCALE``; ``clipped`` is true where
@@ -48,8 +48,8 @@ class CorpusSummary:
 
     Parameters
     ----------
-    name, labels, speakers
-        Of the corpus; speakers sorted.
+    corpus
+        What was inspected.
     counts
         Utterances by (speaker, label).
     formats
@@ -67,13 +67,9 @@ class CorpusSummary:
         Files in which every sample has the same value.
     unreadable
         Files that cannot be decoded or hold no usable samples, and why.
-    skipped
-        Files that the reader left out, and why.
     """
 
-    name: str
-    labels: tuple[str, ...]
-    speakers: tuple[str, ...]
+    corpus: Corpus
     counts: Mapping[tuple[str, str], int]
     formats: Mapping[tuple[int, int], int]
     durations_seconds: tuple[float, ...]
@@ -81,8 +77,12 @@ class CorpusSummary:
     full_scale: int
     clipped: tuple[tuple[Path, float], ...]
     silent: tuple[Path, ...]
-    unreadable: tuple[tuple[Path, str], ...]
-    skipped: tuple[tuple[Path, str], ...]
+    unreadable: tuple[Skipped, ...]
+
+    @property
+    def speakers(self) -> list[str]:
+        """The corpus's speakers, sorted."""
+        return sorted({speaker for speaker, _ in self.counts})
 
 
 def inspect_recording(path: Path) -> Recording:
@@ -100,14 +100,14 @@ def inspect_recording(path: Path) -> Recording:
     with open_sound_file(path) as audio:
         rate_hz, channels = audio.samplerate, audio.channels
         limit = _FULL_SCALE_OF_COARSE.get(audio.subtype, FULL_SCALE)
-        reaches = np.zeros((0, channels), bool)
+        loud = np.zeros((0, channels), bool)
         for block in blocks(audio):  # [frames, channels]
             digest.update(mix(block).astype("<f4").tobytes())
             frames += len(block)
-            full_scale += np.count_nonzero(np.abs(block) >= limit)
             # The end of the block before goes first, so that no run is cut in two.
-            reaches = np.concatenate([reaches[1 - CLIPPED_RUN_SAMPLES :], np.abs(block) >= limit])
-            clipped = clipped or _has_run(reaches)
+            loud = np.concatenate([loud[1 - CLIPPED_RUN_SAMPLES :], np.abs(block) >= limit])
+            full_scale += np.count_nonzero(loud[-len(block) :])
+            clipped = clipped or _has_run(loud)
             unfinite += np.count_nonzero(~np.isfinite(block))
             lowest, highest = min(lowest, block.min()), max(highest, block.max())
         if frames == 0:
@@ -125,11 +125,10 @@ def inspect_recording(path: Path) -> Recording:
     )
 
 
-def _has_run(reaches: np.ndarray) -> bool:
+def _has_run(loud: np.ndarray) -> bool:
     """Return whether ``CLIPPED_RUN_SAMPLES`` frames in a row are true in one channel of [frames, channels]."""
-    if len(reaches) < CLIPPED_RUN_SAMPLES:
-        return False
-    return bool(np.lib.stride_tricks.sliding_window_view(reaches, CLIPPED_RUN_SAMPLES, axis=0).all(axis=-1).any())
+    runs = [loud[first : len(loud) + 1 - CLIPPED_RUN_SAMPLES + first] for first in range(CLIPPED_RUN_SAMPLES)]
+    return len(loud) >= CLIPPED_RUN_SAMPLES and bool(np.logical_and.reduce(runs).any())
 
 
 def inspect_corpus(corpus: Corpus) -> CorpusSummary:
@@ -140,15 +139,13 @@ def inspect_corpus(corpus: Corpus) -> CorpusSummary:
         try:
             recordings[utterance.path] = inspect_recording(utterance.path)
         except AudioError as error:
-            unreadable.append((utterance.path, str(error).removeprefix(f"{utterance.path}: ")))
+            unreadable.append(Skipped(utterance.path, str(error).removeprefix(f"{utterance.path}: ")))
     by_content: dict[tuple[int, str], list[Path]] = {}
     for path, recording in recordings.items():
         by_content.setdefault((recording.sample_rate_hz, recording.content), []).append(path)
     clipped = [(path, recording.full_scale) for path, recording in recordings.items() if recording.clipped]
     return CorpusSummary(
-        name=corpus.name,
-        labels=corpus.labels,
-        speakers=tuple(sorted({utterance.speaker for utterance in corpus.utterances})),
+        corpus=corpus,
         counts=Counter((utterance.speaker, utterance.label) for utterance in corpus.utterances),
         formats=Counter((recording.sample_rate_hz, recording.channels) for recording in recordings.values()),
         durations_seconds=tuple(sorted(recording.duration_seconds for recording in recordings.values())),
@@ -157,5 +154,4 @@ def inspect_corpus(corpus: Corpus) -> CorpusSummary:
         clipped=tuple(sorted(clipped, key=lambda pair: pair[1], reverse=True)),
         silent=tuple(path for path, recording in recordings.items() if recording.silent),
         unreadable=tuple(unreadable),
-        skipped=corpus.skipped,
     )

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lightsernet_tf.config import CorpusConfig
-from lightsernet_tf.corpora.base import Skipped, Utterance
+from lightsernet_tf.corpora.base import Reader, Skipped, Utterance
 from lightsernet_tf.errors import CorpusError
 
-LABELS: tuple[str, ...] = ()
 REQUIRED = ("path", "label", "speaker")
 SPLITS = ("train", "validation", "test")
 
@@ -79,3 +78,6 @@ def _read_row(
     first_line_of[path] = line
     attributes = {name: value for name, value in values.items() if name not in (*REQUIRED, "split")}
     return Utterance(path, values["label"], values["speaker"], values.get("split") or None, attributes)
+
+
+READER = Reader((), read)

@@ -2,15 +2,14 @@
 
 Haq and Jackson, "Multimodal Emotion Recognition", in "Machine Audition", IGI Global, 2010.
 ``AudioData/DC/su01.wav``, or ``DC_su01.wav`` in copies that put all in one folder, is speaker DC, surprise, sentence 1.
+Attributes: ``sentence`` (a number) and ``sex``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-from lightsernet_tf.config import CorpusConfig
-from lightsernet_tf.corpora.base import Skipped, Utterance, corpus_dir, find_audio, unparsable
+from lightsernet_tf.corpora.base import Description, Reader, corpus_dir, read_names
 
 LABEL_OF = {
     "a": "anger",
@@ -21,21 +20,14 @@ LABEL_OF = {
     "sa": "sadness",
     "su": "surprise",
 }
-LABELS = tuple(LABEL_OF.values())
 SPEAKERS = ("DC", "JE", "JK", "KL")
 LAYOUT = "AudioData/DC/su01.wav or DC_su01.wav (speaker DC, JE, JK or KL; emotion a, d, f, h, n, sa or su; sentence)"
 
-_NAME = re.compile(
-    rf"(?P<speaker>{'|'.join(SPEAKERS)})[/_](?P<emotion>{'|'.join(LABEL_OF)})(?P<sentence>\d\d)", re.ASCII
-)
+_NAME = rf"(?P<speaker>{'|'.join(SPEAKERS)})[/_](?P<emotion>{'|'.join(LABEL_OF)})(?P<sentence>\d\d)"
 
 
-def read(config: CorpusConfig) -> Iterator[Utterance | Skipped]:
-    """Yield the recordings anywhere below ``data_dir``; attributes: ``sentence`` (a number) and ``sex``."""
-    for path in find_audio(corpus_dir(config), LAYOUT):
-        match = _NAME.fullmatch(path.stem) or _NAME.fullmatch(f"{path.parent.name}/{path.stem}")
-        if match is None:
-            yield unparsable(path, LAYOUT)
-            continue
-        attributes: dict[str, str | int] = {"sentence": int(match["sentence"]), "sex": "male"}
-        yield Utterance(path, LABEL_OF[match["emotion"]], match["speaker"], attributes=attributes)
+def _describe(name: re.Match[str]) -> Description:
+    return LABEL_OF[name["emotion"]], name["speaker"], {"sentence": int(name["sentence"]), "sex": "male"}
+
+
+READER = Reader(tuple(LABEL_OF.values()), lambda config: read_names(corpus_dir(config), _NAME, LAYOUT, _describe))

@@ -11,14 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lightsernet_tf.corpora.articulation import (
-    HOP_SAMPLES,
-    SAMPLE_RATE_HZ,
-    Delivery,
-    Floats,
-    Tracks,
-    articulate,
-)
+from lightsernet_tf.corpora.articulation import HOP_SAMPLES, SAMPLE_RATE_HZ, Delivery, Floats, Tracks, articulate
 
 FFT_SAMPLES = 1024  # four times a frame's length (two hops): room for a resonance to ring out before it wraps around
 FORMANT_BANDWIDTHS_HZ = (70.0, 90.0, 130.0, 220.0, 320.0, 400.0)

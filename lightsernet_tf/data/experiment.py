@@ -12,8 +12,7 @@ import numpy as np
 from lightsernet_tf.config import Config
 from lightsernet_tf.config_identity import PLACES, differing_keys
 from lightsernet_tf.corpora import load_corpus
-from lightsernet_tf.corpora.base import Corpus
-from lightsernet_tf.corpora.demo import NOTICE
+from lightsernet_tf.corpora.base import Corpus, Skipped
 from lightsernet_tf.data.augment import changes_waveforms
 from lightsernet_tf.data.feature_store import FeatureStore, open_feature_store
 from lightsernet_tf.data.leaks import check_leaks, first_of_identical
@@ -96,8 +95,8 @@ class Experiment:
     def notes(self, *folds: Fold) -> list[str]:
         """Return what every artefact of these folds states about its figures; the protocol's note is the first."""
         notes = [self.protocol.note] if self.protocol.note is not None else []
-        if self.config.corpus.name == "demo":
-            notes.append(NOTICE)
+        if self.corpus.notice is not None:
+            notes.append(self.corpus.notice)
         tested = {speaker for fold in folds for speaker in self.speakers(fold.test)}
         known = {name for fold in folds for name in set(self.speakers(fold.test)) & set(self.speakers(fold.train))}
         if known:
@@ -129,14 +128,14 @@ def prepare(config: Config) -> Experiment:
         with_waveforms=changes_waveforms(config.augment),
     )
     left_out = list(corpus.skipped)
-    left_out += [(corpus.utterances[position].path, problem) for position, problem in store.problems.items()]
+    left_out += [Skipped(corpus.utterances[position].path, problem) for position, problem in store.problems.items()]
     usable = [position for position in range(len(corpus.utterances)) if position not in store.problems]
     if config.corpus.duplicates == "drop":
         usable, dropped = first_of_identical(store.content, usable)
         for position, first in dropped:
             here, there = corpus.utterances[position], corpus.utterances[first]
             labels = "" if here.label == there.label else f", though labelled {here.label} here and {there.label} there"
-            left_out.append((here.path, f"the same audio as {there.path}{labels}"))
+            left_out.append(Skipped(here.path, f"the same audio as {there.path}{labels}"))
     for path, reason in left_out:
         _logger.warning("left out: %s: %s", path, reason)
     chosen = [corpus.utterances[position] for position in usable]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lightsernet_tf.corpora.download import SOURCES
+from lightsernet_tf.corpora import READERS
 from lightsernet_tf.evaluate.facts import fold_facts
 from lightsernet_tf.evaluate.judgement import Judgement
 from lightsernet_tf.export.graph import OUTPUT, Precision
@@ -68,7 +68,7 @@ def describe(source: ExportSource, expected: dict[str, Any] | None, licence: str
         "split_content": source.run.split["content"],
         "expected": expected,
         "licence": licence,
-        "corpus_terms": _corpus_terms(config.corpus.name),
+        "corpus_terms": READERS[config.corpus.name].terms,
         "versions": {**source.run.about["versions"], **{name: found[name] for name in _TOOLS}},
     }
 
@@ -76,12 +76,6 @@ def describe(source: ExportSource, expected: dict[str, Any] | None, licence: str
 def _lists(facts: dict[str, Any]) -> dict[str, Any]:
     """Return facts as JSON would: tuples as lists."""
     return {key: list(value) if isinstance(value, tuple) else value for key, value in facts.items()}
-
-
-def _corpus_terms(name: str) -> str:
-    if name == "demo":
-        return "synthetic, made by this package"
-    return SOURCES[name].terms if name in SOURCES else "not known to this package; ask its publisher"
 
 
 def latency(model: bytes, source: ExportSource, num_outputs: int) -> dict[str, Any]:

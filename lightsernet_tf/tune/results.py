@@ -12,7 +12,7 @@ from typing import Any
 
 from lightsernet_tf.config import Config
 from lightsernet_tf.config_parser import config_yaml, with_values
-from lightsernet_tf.corpora.demo import NOTICE
+from lightsernet_tf.corpora import READERS
 from lightsernet_tf.files import write_text
 from lightsernet_tf.reporting.markdown import percent
 from lightsernet_tf.runs.run import Run
@@ -71,7 +71,8 @@ def _write_best(search: Search, best: Trial, trials: int) -> None:
 
 
 def _notes(search: Search) -> list[str]:
-    notes = [NOTICE] if search.settings.corpus.name == "demo" else []
+    notice = READERS[search.settings.corpus.name].notice
+    notes = [notice] if notice is not None else []
     differing = [key for key in search.settings.search.space if key.split(".")[0] in ("corpus", "split")]
     if differing:
         notes.append(

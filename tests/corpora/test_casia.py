@@ -3,7 +3,7 @@ import pytest
 from lightsernet_tf.config import CorpusConfig
 from lightsernet_tf.corpora import load_corpus
 from lightsernet_tf.corpora.base import Skipped
-from lightsernet_tf.corpora.casia import LABELS, read
+from lightsernet_tf.corpora.casia import READER
 
 
 def config(folder):
@@ -13,8 +13,8 @@ def config(folder):
 def test_every_field(make_files):
     emotions = ("angry", "fear", "happy", "neutral", "sad", "surprise")
     corpus = load_corpus(config(make_files(*(f"wangzhe/{emotion}/201.wav" for emotion in emotions))))
-    assert corpus.labels == LABELS == ("anger", "fear", "happiness", "neutral", "sadness", "surprise")
-    assert tuple(u.label for u in corpus.utterances) == LABELS
+    assert corpus.labels == READER.labels == ("anger", "fear", "happiness", "neutral", "sadness", "surprise")
+    assert tuple(u.label for u in corpus.utterances) == READER.labels
     assert {(u.speaker, u.attributes["sentence"]) for u in corpus.utterances} == {("wangzhe", 201)}
 
 
@@ -32,5 +32,5 @@ def test_nobody_is_two_speakers(make_files):
 
 @pytest.mark.parametrize("name", ["wangzhe/joy/201.wav", "somebody/angry/201.wav", "wangzhe/angry/a.wav", "201.wav"])
 def test_other_names(make_files, name):
-    (entry,) = read(config(make_files(name)))
+    (entry,) = READER.read(config(make_files(name)))
     assert isinstance(entry, Skipped)

@@ -3,7 +3,7 @@ import pytest
 from lightsernet_tf.config import CorpusConfig
 from lightsernet_tf.corpora import load_corpus
 from lightsernet_tf.corpora.base import Skipped
-from lightsernet_tf.corpora.crema_d import LABEL_OF, LABELS, SENTENCE_OF, read
+from lightsernet_tf.corpora.crema_d import LABEL_OF, READER, SENTENCE_OF
 
 
 def config(folder):
@@ -23,7 +23,7 @@ def test_every_code(make_files):
     codes = zip([*LABEL_OF] * 2, SENTENCE_OF, ["LO", "MD", "HI", "XX"] * 3, strict=True)
     folder = make_files(*(f"1002_{sentence}_{emotion}_{level}.wav" for emotion, sentence, level in codes))
     corpus = load_corpus(config(folder))
-    assert corpus.labels == LABELS == ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
+    assert corpus.labels == READER.labels == ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
     assert {u.attributes["sentence"] for u in corpus.utterances} == set(SENTENCE_OF.values())
     assert {u.attributes["level"] for u in corpus.utterances} == {"low", "medium", "high", "unspecified"}
 
@@ -37,5 +37,5 @@ def test_the_one_published_file_with_a_short_level(make_files):
     "name", ["1001_DFA_JOY_XX.wav", "1001_ABC_ANG_XX.wav", "1001_DFA_ANG.wav", "101_DFA_ANG_XX.wav"]
 )
 def test_other_names(make_files, name):
-    (entry,) = read(config(make_files(name)))
+    (entry,) = READER.read(config(make_files(name)))
     assert isinstance(entry, Skipped)

@@ -2,21 +2,21 @@ import pytest
 
 from lightsernet_tf.config import CorpusConfig
 from lightsernet_tf.corpora.base import Skipped, Utterance
-from lightsernet_tf.corpora.emodb import LABELS, read
+from lightsernet_tf.corpora.emodb import READER
 from lightsernet_tf.errors import CorpusError
 
 HEADER = "Nr.\tSatz\terkannt\tnatuerlich\r\n"
 
 
 def entries(folder):
-    return {entry.path.name: entry for entry in read(CorpusConfig(name="emodb", data_dir=str(folder)))}
+    return {entry.path.name: entry for entry in READER.read(CorpusConfig(name="emodb", data_dir=str(folder)))}
 
 
 def test_every_field(make_files):
     folder = make_files(*(f"wav/08b10{letter}d.wav" for letter in "WLEAFTN"))
     found = entries(folder)
-    assert tuple(entry.label for entry in found.values()) != LABELS  # the files come in the order of their names
-    assert [found[f"08b10{letter}d.wav"].label for letter in "WLEAFTN"] == list(LABELS)
+    assert tuple(entry.label for entry in found.values()) != READER.labels  # the files come in the order of their names
+    assert [found[f"08b10{letter}d.wav"].label for letter in "WLEAFTN"] == list(READER.labels)
     assert found["08b10Wd.wav"] == Utterance(
         folder / "wav/08b10Wd.wav", "anger", "08", attributes={"text": "b10", "version": "d", "sex": "female"}
     )

@@ -33,8 +33,8 @@ def test_real_emodb(emodb_dir):
     assert summary.counts["08", "anger"] == 12
     assert ("08", "disgust") not in summary.counts
     assert sum(summary.counts.values()) == 535
-    troubles = (summary.clipped, summary.silent, summary.unreadable, summary.duplicates, summary.skipped)
-    assert troubles == ((), (), (), (), ())
+    troubles = (summary.clipped, summary.silent, summary.unreadable, summary.duplicates)
+    assert troubles == ((), (), (), ())
 
 
 def test_content_is_that_of_the_samples(tmp_path):
@@ -136,8 +136,7 @@ def test_a_corpus_with_every_kind_of_trouble(tmp_path, capsys):
     copy = write(tmp_path / "copy.flac", NOISE)
     paths = [tmp_path / "whole.wav", copy, clipped, silent, *bad.values()]
     utterances = tuple(Utterance(path, "a" if path == copy else "b", "s") for path in paths)
-    skipped = ((tmp_path / "x", "why"),)
-    summary = inspect_corpus(Corpus("mine", utterances, ("a", "b"), skipped))
+    summary = inspect_corpus(Corpus("mine", utterances, ("a", "b")))
     assert summary.counts == {("s", "a"): 1, ("s", "b"): 8}
     assert summary.formats == {(16000, 1): 2, (8000, 1): 1, (16000, 2): 1}
     assert summary.durations_seconds == (0.5, 1.0, 1.0, 2.0)
@@ -148,7 +147,6 @@ def test_a_corpus_with_every_kind_of_trouble(tmp_path, capsys):
     assert summary.silent == (silent,)
     assert {path.stem for path, _ in summary.unreadable} == set(bad)
     assert all(str(tmp_path) not in reason for _, reason in summary.unreadable)
-    assert summary.skipped == skipped
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "reading mine" in captured.err

@@ -1,10 +1,9 @@
 from dataclasses import replace
-from typing import get_args
 
 import pytest
 
-from lightsernet_tf.config import CorpusConfig, CorpusName
-from lightsernet_tf.corpora import READERS, load_corpus
+from lightsernet_tf.config import CorpusConfig
+from lightsernet_tf.corpora import load_corpus
 from lightsernet_tf.errors import CorpusError
 
 THREE_CLASSES = {
@@ -16,13 +15,6 @@ THREE_CLASSES = {
 
 def emodb(folder, **settings):
     return CorpusConfig(name="emodb", data_dir=str(folder), **settings)
-
-
-def test_every_corpus_of_the_config_has_a_reader():
-    assert list(READERS) == list(get_args(CorpusName))
-    for reader in READERS.values():
-        assert callable(reader.read)
-        assert len(set(reader.LABELS)) == len(reader.LABELS)
 
 
 def test_real_emodb(emodb_dir):

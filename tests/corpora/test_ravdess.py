@@ -5,7 +5,7 @@ import pytest
 from lightsernet_tf.config import CorpusConfig
 from lightsernet_tf.corpora import load_corpus
 from lightsernet_tf.corpora.base import Skipped
-from lightsernet_tf.corpora.ravdess import LABELS, read
+from lightsernet_tf.corpora.ravdess import READER
 
 
 def config(folder):
@@ -39,7 +39,7 @@ def test_eight_emotions(make_files):
     corpus = load_corpus(config(folder))
     expected = ("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
     assert tuple(utterance.label for utterance in corpus.utterances) == expected
-    assert corpus.labels == LABELS == expected
+    assert corpus.labels == READER.labels == expected
 
 
 def test_songs_are_left_out_and_counted(make_files, caplog):
@@ -62,6 +62,6 @@ def test_songs_are_left_out_and_counted(make_files, caplog):
     ],
 )
 def test_other_names(make_files, name):
-    (entry,) = read(config(make_files(f"{name}.wav")))
+    (entry,) = READER.read(config(make_files(f"{name}.wav")))
     assert isinstance(entry, Skipped)
     assert "03-01-06-01-02-01-12.wav (modality, channel, emotion" in entry.reason

@@ -3,7 +3,7 @@ import pytest
 from lightsernet_tf.config import CorpusConfig
 from lightsernet_tf.corpora import load_corpus
 from lightsernet_tf.corpora.base import Skipped
-from lightsernet_tf.corpora.savee import LABELS, read
+from lightsernet_tf.corpora.savee import READER
 
 
 def config(folder):
@@ -24,10 +24,10 @@ def test_every_field_in_both_layouts(make_files, layout):
         ("JE", "sadness", 5),
         ("JK", "surprise", 15),
     }
-    assert corpus.labels == LABELS
+    assert corpus.labels == READER.labels
 
 
 @pytest.mark.parametrize("name", ["a01.wav", "XX_a01.wav", "DC_s01.wav", "DC/a1.wav"])
 def test_other_names(make_files, name):
-    (entry,) = read(config(make_files(name)))
+    (entry,) = READER.read(config(make_files(name)))
     assert isinstance(entry, Skipped)

@@ -1,14 +1,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-from lightsernet_tf.corpora.demo import NOTICE
+from lightsernet_tf.corpora.base import Corpus, Skipped
 from lightsernet_tf.corpora.inspection import CorpusSummary
 from lightsernet_tf.corpora.summary_text import format_summary
 
 SUMMARY = CorpusSummary(
-    name="mine",
-    labels=("生气", "joy"),
-    speakers=("ann", "乙"),
+    corpus=Corpus("mine", (), ("生气", "joy")),
     counts={("ann", "生气"): 3, ("ann", "joy"): 1, ("乙", "joy"): 120},
     formats={(16000, 1): 100, (44100, 2): 24},
     durations_seconds=(1.0, 2.0, 3.0, 114.0),
@@ -16,8 +14,7 @@ SUMMARY = CorpusSummary(
     full_scale=9,
     clipped=tuple((Path(f"{number}.wav"), 0.5) for number in range(7)),
     silent=(),
-    unreadable=((Path("c.wav"), "why"),),
-    skipped=(),
+    unreadable=(Skipped(Path("c.wav"), "why"),),
 )
 
 
@@ -29,9 +26,9 @@ def test_facts():
     assert "1.00 to 114.00 s, median 2.50 s, 2.0 minutes in all" in text
 
 
-def test_the_demo_corpus_is_said_to_be_synthetic():
-    assert format_summary(replace(SUMMARY, name="demo")).splitlines()[0] == f"notice      {NOTICE}"
-    assert NOTICE not in format_summary(SUMMARY)
+def test_a_notice_comes_first():
+    noticed = replace(SUMMARY, corpus=replace(SUMMARY.corpus, notice="synthetic: no people"))
+    assert format_summary(noticed).splitlines()[0] == "notice      synthetic: no people"
 
 
 def test_table_is_aligned_also_with_wide_characters():
@@ -59,7 +56,9 @@ def test_troubles():
 
 
 def test_nothing_readable():
-    empty = CorpusSummary("mine", ("a",), ("s",), {("s", "a"): 1}, {}, (), (), 0, (), (), ((Path("c.wav"), "why"),), ())
+    empty = CorpusSummary(
+        Corpus("mine", (), ("a",)), {("s", "a"): 1}, {}, (), (), 0, (), (), (Skipped(Path("c.wav"), "why"),)
+    )
     text = format_summary(empty)
     assert "durations" not in text
     assert "unreadable  1 file" in text

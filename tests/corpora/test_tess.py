@@ -3,7 +3,7 @@ import pytest
 from lightsernet_tf.config import CorpusConfig
 from lightsernet_tf.corpora import load_corpus
 from lightsernet_tf.corpora.base import Skipped
-from lightsernet_tf.corpora.tess import LABEL_OF, LABELS, read
+from lightsernet_tf.corpora.tess import LABEL_OF, READER
 
 
 def config(folder):
@@ -21,7 +21,7 @@ def test_every_field(make_files):
 
 def test_every_emotion(make_files):
     corpus = load_corpus(config(make_files(*(f"OAF_back_{emotion}.wav" for emotion in LABEL_OF))))
-    assert corpus.labels == LABELS == ("anger", "disgust", "fear", "happiness", "neutral", "surprise", "sadness")
+    assert corpus.labels == READER.labels == ("anger", "disgust", "fear", "happiness", "neutral", "surprise", "sadness")
 
 
 def test_the_one_misspelt_file_is_no_third_speaker(make_files):
@@ -31,5 +31,5 @@ def test_the_one_misspelt_file_is_no_third_speaker(make_files):
 
 @pytest.mark.parametrize("name", ["OA_back_neutral.wav", "OAF_back_joy.wav", "OAF_angry.wav"])
 def test_other_names(make_files, name):
-    (entry,) = read(config(make_files(name)))
+    (entry,) = READER.read(config(make_files(name)))
     assert isinstance(entry, Skipped)

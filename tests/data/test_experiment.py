@@ -184,7 +184,8 @@ def test_a_final_fold_says_that_nothing_is_tested(tiny_config):
 
 
 def test_the_demo_corpus_is_called_synthetic(tiny):
-    demo = replace(tiny, config=replace(tiny.config, corpus=CorpusConfig(), split=SplitConfig(protocol="published")))
+    split = SplitConfig(protocol="published")
+    demo = replace(tiny, config=replace(tiny.config, split=split), corpus=replace(tiny.corpus, notice=NOTICE))
     first, second = demo.notes(tiny.folds[0])
     assert (first, second) == (OPTIMISTIC_NOTE, NOTICE)
     assert NOTICE.startswith("synthetic: ")
