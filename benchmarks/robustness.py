@@ -105,7 +105,7 @@ def main() -> int:
         labels = [recognizer.predict(*change(*clip)).label for clip in clips]
         predicted = [experiment.labels.index(label) for label in labels]
         scores = score_predictions(true, predicted, experiment.labels)
-        limits = bootstrap_intervals(true, predicted, experiment.labels, seed=config.train.seed)
+        limits = bootstrap_intervals(scores.confusion, seed=config.train.seed)
         rows.append((name, interval(scores.wa, limits["wa"]), interval(scores.ua, limits["ua"])))
     print(f"{Path(sys.argv[1]).name}, {len(clips)} {part} utterances of {experiment.corpus.name}, fold {fold.name}\n")
     print(markdown_table(("recordings", "WA", "UA"), rows, "lrr"))

@@ -437,12 +437,10 @@ def classes_part(bench: Bench) -> None:
                     network.fit(_batches(experiment), steps_per_epoch=steps, shuffle=False, verbose=0)
                 each = 1e3 * train.cpu / (steps * BATCH_SIZE)
             probabilities = random.dirichlet(np.ones(classes), utterances)
-            with timed() as interval:
-                limits = bootstrap_intervals(
-                    experiment.class_ids, probabilities.argmax(axis=1), experiment.labels, seed=0
-                )
             with timed() as scoring:
                 scores = score(experiment.class_ids, probabilities, experiment.labels)
+            with timed() as interval:
+                limits = bootstrap_intervals(scores.confusion, seed=0)
             with timed() as picture:
                 draw_confusion(scores, bench.folder / "confusion.png", "classes", [])
             report_kb = len(scores_section("Test", scores, limits).encode()) / 1e3
@@ -459,7 +457,8 @@ def classes_part(bench: Bench) -> None:
 
 def _write_predictions(path: Path, experiment: Any, probabilities: np.ndarray, fold: Any = None) -> tuple[float, int]:
     """Write predictions.csv as a judged run has it; return CPU seconds and bytes."""
-    from lightsernet_tf.evaluate.judgement import Judgement, write_predictions
+    from lightsernet_tf.evaluate.judgement import Judgement
+    from lightsernet_tf.evaluate.report import write_predictions
     from lightsernet_tf.evaluate.scores import score
 
     parts = {"test": tuple(range(len(probabilities)))} if fold is None else fold.parts()

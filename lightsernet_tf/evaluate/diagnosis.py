@@ -1,12 +1,11 @@
-"""What a run's own numbers say about it, in plain words.
+"""What the figures of a run say about its training, in plain sentences.
 
-Each rule looks at the history and the judged utterances and returns a sentence, or none. What the rules call the
-resolution is the half width of a 95 % interval: how far chance alone moves a figure of that many utterances.
+Each rule looks at the history and the judged utterances and returns a sentence, or none. The resolution that the rules
+compare with is the half width of a 95 % interval: how far chance alone moves a figure of that many utterances.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,15 +27,48 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the rules look at; see `diagnose`."""
+    """What the rules look at.
+
+    Parameters
+    ----------
+    history
+        One row per epoch, in order: ``epoch``, ``loss``, ``ua`` (training, measured with dropout on), ``val_loss``
+        and ``val_ua``.
+    chosen_epoch
+        The epoch that validation chose.
+    judged_epoch
+        The epoch that is judged.
+    parts
+        Scores of the judged epoch on ``training``, ``validation`` and, if there is any, ``test`` data.
+    validation_loss_standard_error
+        Standard error of ``val_loss`` of the judged epoch, as a mean over utterances; None: not known.
+    """
 
     history: Sequence[Mapping[str, Any]]
     chosen_epoch: int
     judged_epoch: int
-    validation: Scores
-    test: Scores | None = None
+    parts: Mapping[str, Scores]
     validation_loss_standard_error: float | None = None
-    training: Scores | None = None
+
+    @property
+    def validation(self) -> Scores:
+        """Scores of the validation data."""
+        return self.parts["validation"]
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether the network judges its own training data far worse than it did while it was trained."""
+        return self.ua_while_trained - self.parts["training"].ua > LARGE_LAG
+
+    @property
+    def ua_while_trained(self) -> float:
+        """UA of the training data over the judged epoch, while its weights were still changing."""
+        return next(float(row["ua"]) for row in self.history if int(row["epoch"]) == self.judged_epoch)
+
+    @property
+    def shows_trends(self) -> bool:
+        """Whether there are enough epochs, of a network that has settled, to compare the curves."""
+        return len(self.history) >= FEWEST_EPOCHS and not self.unsettled
 
     def column(self, key: str) -> FloatArray:
         """Return a figure over the epochs, float [epochs]."""
@@ -46,66 +78,48 @@ class Evidence:
         """Return the number of the epoch at a position of a column."""
         return int(self.history[position]["epoch"])
 
-    def judged(self) -> dict[str, Scores]:
-        """Return the scores there are by the name of the set."""
-        return {"validation": self.validation, **({"test": self.test} if self.test else {})}
 
-
-def diagnose(
-    history: Sequence[Mapping[str, Any]],
-    chosen_epoch: int,
-    validation: Scores,
-    test: Scores | None = None,
-    *,
-    training: Scores | None = None,
-    judged_epoch: int | None = None,
-    validation_loss_standard_error: float | None = None,
-) -> list[str]:
-    """Return what stands out, one sentence or two each, and last how fine the validation data can tell.
-
-    Parameters
-    ----------
-    history
-        One row per epoch, in order: ``epoch``, ``loss``, ``ua`` (training, measured with dropout on), ``val_loss``
-        and ``val_ua``.
-    chosen_epoch
-        The epoch that validation chose.
-    validation, test
-        Scores of the judged epoch; none where there is no test data.
-    training
-        Scores of the training data at the judged epoch, judged as the others are; none: not known.
-    judged_epoch
-        The epoch that is judged; none: the chosen one.
-    validation_loss_standard_error
-        Standard error of ``val_loss`` of the judged epoch, as a mean over utterances. None: that of the scores' cross
-        entropy, where ``val_loss`` is cross entropy as well.
-    """
-    judged = chosen_epoch if judged_epoch is None else judged_epoch
-    evidence = Evidence(history, chosen_epoch, judged, validation, test, validation_loss_standard_error, training)
+def diagnose(evidence: Evidence) -> list[str]:
+    """Return what stands out, one sentence or two each, and last the resolution of the validation data."""
     found = [sentence for rule in RULES if (sentence := rule(evidence)) is not None]
-    return [*(found or [NOTHING]), _resolution_sentence(validation)]
+    points = 100 * ua_resolution(evidence.validation)
+    resolution = (
+        f"{evidence.validation.utterances} validation utterances determine UA to ±{points:.1f} points (95 %): "
+        "smaller differences between epochs may be chance."
+    )
+    return [*(found or [NOTHING]), resolution]
 
 
 def never_predicted(evidence: Evidence) -> str | None:
-    """Name the classes that have utterances but are not predicted once."""
+    """Name the classes that have validation or test utterances but are not predicted once."""
     sentences = []
-    for name, scores in evidence.judged().items():
+    for name, scores in evidence.parts.items():
         predicted = scores.confusion.sum(axis=0)  # [classes]
-        missed = [
-            f"{label} ({support})"
-            for label, support, times in zip(scores.labels, scores.support, predicted, strict=True)
-            if support and not times
-        ]
-        if missed and np.count_nonzero(predicted) == 1:
+        missed = _classes(scores, (scores.support > 0) & (predicted == 0))
+        if not missed or name == "training":
+            continue
+        if np.count_nonzero(predicted) == 1:
             only = scores.labels[int(predicted.argmax())]
-            sentences.append(f"Every {name} utterance is called {only}: the network has learnt nothing that tells.")
-        elif missed:
-            sentences.append(f"Never predicted on the {name} data (utterances of it): {', '.join(missed)}.")
+            sentences.append(f"Every {name} utterance is called {only}: the network has learnt nothing of use.")
+        else:
+            sentences.append(f"Never predicted on the {name} data (utterances of it): {missed}.")
     return " ".join(sentences) or None
 
 
+def network_is_unsettled(evidence: Evidence) -> str | None:
+    """Report moving statistics of batch normalisation that lag behind the weights."""
+    if not evidence.unsettled:
+        return None
+    return (
+        f"The network has not settled: in epoch {evidence.judged_epoch} it got {100 * evidence.ua_while_trained:.1f} % "
+        f"UA of the training data while it was trained, and {100 * evidence.parts['training'].ua:.1f} % when it was "
+        "judged on it. The moving statistics of its batch normalisation lag behind: train for more epochs, or with "
+        "smaller batches."
+    )
+
+
 def validation_loss_rises(evidence: Evidence) -> str | None:
-    """Say since when the validation loss has been rising while the training loss goes on falling."""
+    """Name the epoch since which the validation loss rises while the training loss falls."""
     if len(evidence.history) < FEWEST_EPOCHS:
         return None
     raw = evidence.column("val_loss")
@@ -122,27 +136,9 @@ def validation_loss_rises(evidence: Evidence) -> str | None:
     )
 
 
-def is_unsettled(evidence: Evidence) -> bool:
-    """Return whether the network judges its own training data far worse than it did while it was trained."""
-    running = [row["ua"] for row in evidence.history if int(row["epoch"]) == evidence.judged_epoch]
-    return evidence.training is not None and bool(running) and running[0] - evidence.training.ua > LARGE_LAG
-
-
-def network_is_unsettled(evidence: Evidence) -> str | None:
-    """Say that the moving statistics of batch normalisation lag behind the weights."""
-    if evidence.training is None or not is_unsettled(evidence):
-        return None
-    (running,) = (row["ua"] for row in evidence.history if int(row["epoch"]) == evidence.judged_epoch)
-    return (
-        f"The network has not settled: in epoch {evidence.judged_epoch} it got {100 * running:.1f} % UA of the "
-        f"training data while it was trained, and {100 * evidence.training.ua:.1f} % when it was judged on it. The "
-        "moving statistics of its batch normalisation lag behind: train for more epochs, or with smaller batches."
-    )
-
-
 def validation_ua_falls_behind(evidence: Evidence) -> str | None:
-    """Say since when training UA has stayed above validation UA by more than chance explains."""
-    if len(evidence.history) < FEWEST_EPOCHS or is_unsettled(evidence):
+    """Name the epoch since which training UA stays above validation UA by more than chance explains."""
+    if not evidence.shows_trends:
         return None
     training, validation = smooth(evidence.column("ua")), smooth(evidence.column("val_ua"))
     threshold = max(LARGE_GAP, ua_resolution(evidence.validation))
@@ -159,7 +155,7 @@ def validation_ua_falls_behind(evidence: Evidence) -> str | None:
 
 
 def chosen_at_the_end(evidence: Evidence) -> str | None:
-    """Say that the chosen epoch is one of the last five percent."""
+    """Report a chosen epoch among the last five percent."""
     last = evidence.epoch(-1)
     if evidence.chosen_epoch <= last - max(1, round(0.05 * last)):
         return None
@@ -171,60 +167,43 @@ def chosen_at_the_end(evidence: Evidence) -> str | None:
 
 def ua_jitters(evidence: Evidence) -> str | None:
     """Compare the jumps of validation UA from epoch to epoch with what its utterances explain."""
-    resolution = ua_resolution(evidence.validation)
-    jitter = TWO_SIDED_95 * epoch_to_epoch_spread(evidence.column("val_ua"))
-    if len(evidence.history) < FEWEST_EPOCHS or jitter <= resolution or is_unsettled(evidence):
-        return None
-    return (
-        f"Validation UA jitters by ±{100 * jitter:.1f} points from epoch to epoch, more than the "
-        f"±{100 * resolution:.1f} points that its {evidence.validation.utterances} utterances explain: the training "
-        "itself is unsteady. Try a lower learning rate or a larger batch."
-    )
+    resolution = 100 * ua_resolution(evidence.validation)
+    return _unsteady(evidence, "UA", 100 * evidence.column("val_ua"), resolution, ".1f", " points")
 
 
 def loss_jitters(evidence: Evidence) -> str | None:
     """Compare the jumps of the validation loss from epoch to epoch with its confidence interval."""
-    error = evidence.validation_loss_standard_error
-    if error is None:
-        error = _cross_entropy_standard_error(evidence)
-    if len(evidence.history) < FEWEST_EPOCHS or error is None or is_unsettled(evidence):
+    if evidence.validation_loss_standard_error is None:
         return None
-    jitter, resolution = TWO_SIDED_95 * epoch_to_epoch_spread(evidence.column("val_loss")), TWO_SIDED_95 * error
-    if not jitter > resolution:
+    resolution = TWO_SIDED_95 * evidence.validation_loss_standard_error
+    return _unsteady(evidence, "loss", evidence.column("val_loss"), resolution, ".2f", "")
+
+
+def _unsteady(
+    evidence: Evidence, figure: str, values: FloatArray, resolution: float, digits: str, unit: str
+) -> str | None:
+    jitter = TWO_SIDED_95 * epoch_to_epoch_spread(values)
+    if not (evidence.shows_trends and jitter > resolution):
         return None
     return (
-        f"The validation loss jitters by ±{jitter:.2f} from epoch to epoch, more than the ±{resolution:.2f} that its "
-        f"{evidence.validation.utterances} utterances explain: the training itself is unsteady. Try a lower learning "
-        "rate or a larger batch."
+        f"Validation {figure} jitters by ±{jitter:{digits}}{unit} from epoch to epoch, more than the "
+        f"±{resolution:{digits}}{unit} that its {evidence.validation.utterances} utterances explain: the training "
+        "itself is unsteady. Try a lower learning rate or a larger batch."
     )
-
-
-def _cross_entropy_standard_error(evidence: Evidence) -> float | None:
-    """Return the standard error of the judged cross entropy, or none where the history holds another loss (focal)."""
-    loss = evidence.validation.loss
-    in_history = [float(row["val_loss"]) for row in evidence.history if int(row["epoch"]) == evidence.judged_epoch]
-    same_loss = loss is not None and bool(in_history) and math.isclose(in_history[0], loss, rel_tol=0.1)
-    return evidence.validation.loss_standard_error if same_loss else None
 
 
 def few_validation_utterances(evidence: Evidence) -> str | None:
     """Name the classes with too few validation utterances to choose an epoch by."""
-    scores = evidence.validation
-    few = [
-        f"{label} ({support})"
-        for label, support in zip(scores.labels, scores.support, strict=True)
-        if support < FEWEST_PER_CLASS
-    ]
+    few = _classes(evidence.validation, evidence.validation.support < FEWEST_PER_CLASS)
     if not few:
         return None
     return (
-        f"Fewer than {FEWEST_PER_CLASS} validation utterances of {', '.join(few)}: a single one moves such a class's "
-        "recall by more than 20 points, and the choice of the epoch with it. Hold out more for validation."
+        f"Fewer than {FEWEST_PER_CLASS} validation utterances of {few}: a single one moves such a class's recall by "
+        "more than 20 points, and the choice of the epoch with it. Hold out more for validation."
     )
 
 
-Rule = Callable[[Evidence], str | None]
-RULES: tuple[Rule, ...] = (
+RULES: tuple[Callable[[Evidence], str | None], ...] = (
     never_predicted,
     network_is_unsettled,
     validation_loss_rises,
@@ -234,6 +213,11 @@ RULES: tuple[Rule, ...] = (
     loss_jitters,
     few_validation_utterances,
 )
+
+
+def _classes(scores: Scores, which: NDArray[np.bool_]) -> str:
+    """Return the names of some classes with their numbers of utterances, in one string."""
+    return ", ".join(f"{scores.labels[index]} ({scores.support[index]})" for index in np.flatnonzero(which))
 
 
 def smooth(values: FloatArray) -> FloatArray:
@@ -265,11 +249,3 @@ def ua_resolution(scores: Scores) -> float:
     trials = scores.support[there] + 2  # [classes]
     recall = (np.diagonal(scores.confusion)[there] + 1) / trials
     return TWO_SIDED_95 * float(np.sqrt((recall * (1 - recall) / trials).sum())) / len(trials)
-
-
-def _resolution_sentence(validation: Scores) -> str:
-    points = 100 * ua_resolution(validation)
-    return (
-        f"{validation.utterances} validation utterances tell UA to ±{points:.1f} points (95 %): "
-        "smaller differences between epochs may be chance."
-    )

@@ -1,22 +1,22 @@
-"""Facts of an experiment by name, for the tables of reports and cards; programs read the configuration instead."""
+"""Facts of an experiment by name, for the tables of reports and cards; programs read fields of their own instead."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 from lightsernet_tf.data.experiment import Experiment
 from lightsernet_tf.data.splits import Fold
 
 
 def fold_facts(experiment: Experiment, fold: Fold) -> dict[str, Any]:
-    """Return what is trained and how, and on whom, by name, for a report."""
+    """Return the facts of an experiment, and the speakers of each part of a fold."""
     speakers = {f"{part} speakers": experiment.speakers(ids) or "none" for part, ids in fold.parts().items()}
     return {**experiment_facts(experiment), "fold": fold.name, **speakers}
 
 
 def experiment_facts(experiment: Experiment) -> dict[str, Any]:
-    """Return what is trained and how, by name, for a report."""
+    """Return what is trained and how, by name."""
     config = experiment.config
     train = config.train
     features = f"{config.features.kind} {list(experiment.store.input_shape)}, {config.audio.duration_seconds:g} s"
@@ -33,9 +33,14 @@ def experiment_facts(experiment: Experiment) -> dict[str, Any]:
         "loss": ", ".join([train.loss, *(f"{key} {value:g}" for key, value in train.loss_parameters().items())]),
         "balance": train.balance + (f": {given}" if given else ""),
         "training": f"{train.epochs} epochs, batch {train.batch_size}, learning rate {train.learning_rate:g} "
-        f"({train.schedule}), dropout {config.model.dropout:g}, seed {train.seed}",
-        "epoch chosen": f"by {train.choose_by} on "
-        + ("the test data" if experiment.protocol.chooses_on_test else "validation data"),
+        f"({train.schedule}), dropout {config.model.dropout:g}",
+        "seed": train.seed,
+        "epoch chosen": f"by {train.choose_by} on the {choosing_data(experiment)} data",
     }
     augmented = [f"{name} {value:g}" for name, value in dataclasses.asdict(config.augment).items() if value]
     return facts | ({"augmentation": augmented} if augmented else {})
+
+
+def choosing_data(experiment: Experiment) -> Literal["validation", "test"]:
+    """Return which data chooses the epoch."""
+    return "test" if experiment.protocol.chooses_on_test else "validation"

@@ -1,63 +1,29 @@
-"""Judging a run: training, validation and test data apart, as a report with pictures, and the sweep over its epochs."""
+"""Judging a run: one epoch, or all kept ones on validation data and then the chosen one."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 
 from lightsernet_tf.data.experiment import Experiment, prepare
-from lightsernet_tf.data.splits import PROTOCOLS, Fold
-from lightsernet_tf.errors import RunError
-from lightsernet_tf.evaluate.diagnosis import diagnose
-from lightsernet_tf.evaluate.facts import fold_facts
+from lightsernet_tf.data.splits import Fold
+from lightsernet_tf.evaluate.diagnosis import Evidence, diagnose
+from lightsernet_tf.evaluate.facts import choosing_data, fold_facts
 from lightsernet_tf.evaluate.figures import draw_curves, draw_sweep
-from lightsernet_tf.evaluate.judgement import (
-    Judgement,
-    judge,
-    judge_parts,
-    part_lines,
-    part_sections,
-    part_summary,
-    write_judgements,
-)
-from lightsernet_tf.evaluate.predictors import keras_predictor, predictor_for
+from lightsernet_tf.evaluate.judgement import Judgement, judge, judge_parts
+from lightsernet_tf.evaluate.predictors import Predictor, keras_predictor, predictor_for
+from lightsernet_tf.evaluate.report import Evaluation, write_report
 from lightsernet_tf.evaluate.scores import FIGURES
 from lightsernet_tf.evaluate.sections import sweep_section, sweep_sentence
 from lightsernet_tf.model.losses import make_loss
 from lightsernet_tf.model.network import build_network
-from lightsernet_tf.reporting.markdown import figure, report
+from lightsernet_tf.reporting.markdown import figure
 from lightsernet_tf.runs.checkpoints import load_weights
 from lightsernet_tf.runs.fold import same_fold
 from lightsernet_tf.runs.run import HistoryRow, Run, choose_epoch
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """A judged epoch of a run: one ``Judgement`` for each of training, validation and, if any, test, and its report."""
-
-    run: Run
-    epoch: int
-    parts: dict[str, Judgement]
-    report_path: Path
-    sweep: str | None = None  # what the sweep over the kept epochs came to
-
-    def summary(self) -> str:
-        """Return what was reached and which files to open, for a terminal."""
-        lines = [f"{self.run.path}, epoch {self.epoch} of {len(self.run.history())}"]
-        lines += [f"  {note}" for note in self.run.notes]
-        lines += [f"  {self.sweep}"] if self.sweep else []
-        lines += part_lines(self.parts)
-        pictures = [f"confusion_{list(self.parts)[-1]}.png", "curves.png", *(["sweep.png"] if self.sweep else [])]
-        lines += [
-            f"Report:   {self.report_path}",
-            f"Pictures: {', '.join(str(self.report_path.parent / name) for name in pictures)}",
-            f"Curves:   tensorboard --logdir {self.run.tensorboard_dir}",
-        ]
-        return "\n".join(lines)
 
 
 def evaluate_run(run: Run, epoch: str = "best", experiment: Experiment | None = None) -> Evaluation:
@@ -80,15 +46,40 @@ def evaluate_run(run: Run, epoch: str = "best", experiment: Experiment | None = 
     """
     experiment = experiment.under(run.config) if experiment else prepare(run.config)
     fold = same_fold(run, experiment)
-    sweep = sweep_epochs(run, experiment, fold) if epoch == "all" else None
+    chosen = run.resolve_epoch("best")
+    sweep = sweep_epochs(run, experiment, fold) if epoch == "all" else []
     number = choose_epoch(sweep, run.config.train.choose_by) if sweep else run.resolve_epoch(epoch)
-    network = build_network(experiment)
-    load_weights(network, run.weights_path(number))
-    parts = judge_parts(predictor_for(experiment, keras_predictor(network)), experiment, fold)
+    parts = judge_parts(_predictor(run, number, experiment), experiment, fold)
+
+    notes, history, folder = list(run.notes), run.history(), run.report_dir(number)
     by_hand = epoch.isdecimal()
-    path = _write_report(run, experiment, fold, number, parts, sweep, by_hand=by_hand)
-    told = sweep_sentence(sweep, number, data=_choosing_data(run)) if sweep else None
-    return Evaluation(run, number, parts, path, told)
+    if by_hand and fold.test:
+        notes.append(f"epoch {number} was named by hand: comparing epochs by their test figures would be optimistic")
+    evidence = Evidence(
+        history=history,
+        chosen_epoch=chosen,
+        judged_epoch=number,
+        parts={part: judged.scores for part, judged in parts.items()},
+        validation_loss_standard_error=_loss_standard_error(run, parts["validation"]),
+    )
+    report_path = write_report(
+        folder,
+        run.path.name,
+        experiment,
+        parts,
+        notes,
+        facts={
+            **fold_facts(experiment, fold),
+            "versions": run.about["versions"],
+            "epoch judged": f"{number} of {len(history)}" + (", named by hand" if by_hand else ""),
+        },
+        sections=_epochs_sections(run, experiment, chosen, sweep, number, notes),
+        diagnosis=diagnose(evidence),
+        epoch=number,
+    )
+    sentence = sweep_sentence(sweep, number, data=choosing_data(experiment)) if sweep else None
+    title = f"{run.path}, epoch {number} of {len(history)}"
+    return Evaluation(title, notes, parts, report_path, number, sentence, run.tensorboard_dir)
 
 
 def judge_validation(run: Run, experiment: Experiment) -> tuple[int, Judgement]:
@@ -101,9 +92,7 @@ def judge_validation(run: Run, experiment: Experiment) -> tuple[int, Judgement]:
     """
     experiment = experiment.under(run.config)
     fold, epoch = same_fold(run, experiment), run.resolve_epoch("best")
-    network = build_network(experiment)
-    load_weights(network, run.weights_path(epoch))
-    return epoch, judge(predictor_for(experiment, keras_predictor(network)), experiment, fold.validation)
+    return epoch, judge(_predictor(run, epoch, experiment), experiment, fold.validation)
 
 
 def sweep_epochs(run: Run, experiment: Experiment, fold: Fold) -> list[HistoryRow]:
@@ -120,73 +109,38 @@ def sweep_epochs(run: Run, experiment: Experiment, fold: Fold) -> list[HistoryRo
         row["val_loss"] = float(loss(judged.true, judged.probabilities.astype(np.float32)))
         low, high = judged.intervals["ua"]
         rows.append({"epoch": epoch, **row, "val_ua_low": low, "val_ua_high": high})
-    if not rows:
-        raise RunError(f"{run.path}: expected at least one kept epoch. Received: none")
     return rows
 
 
-def _write_report(
-    run: Run,
-    experiment: Experiment,
-    fold: Fold,
-    epoch: int,
-    parts: dict[str, Judgement],
-    sweep: list[HistoryRow] | None,
-    *,
-    by_hand: bool,
-) -> Path:
-    folder = run.report_dir(epoch)
-    history = run.history()
-    notes = list(run.notes)
-    if by_hand and fold.test:
-        notes.append(f"epoch {epoch} was named by hand: comparing epochs by their test figures would be optimistic")
-    chosen = run.resolve_epoch("best")  # what pictures and diagnosis call so, whichever epoch is judged
-    data = _choosing_data(run)
-    chooses = "test data (chooses the epoch)" if data == "test" else data
+def _predictor(run: Run, epoch: int, experiment: Experiment) -> Predictor:
+    network = build_network(experiment)
+    load_weights(network, run.weights_path(epoch))
+    return predictor_for(experiment, keras_predictor(network))
+
+
+def _epochs_sections(
+    run: Run, experiment: Experiment, chosen: int, sweep: Sequence[HistoryRow], judged: int, notes: Sequence[str]
+) -> list[str]:
+    """Draw the curves and the sweep, and return their sections."""
+    data, folder, sections = choosing_data(experiment), run.report_dir(judged), []
+    name = "test data (chooses the epoch)" if data == "test" else data
+    if sweep:
+        draw_sweep(sweep, judged, folder / "sweep.png", notes, validation_name=name)
+        sections.append(sweep_section(sweep, judged, data=data, picture="sweep.png"))
     weighted = ", class-weighted" if run.config.train.balance == "class_weight" else ""
     draw_curves(
-        history,
+        run.history(),
         chosen,
         folder / "curves.png",
         notes,
         training_name=f"training (with dropout{weighted})",
-        validation_name=chooses,
+        validation_name=name,
     )
-    sections = [part_summary(parts)]
-    if sweep:
-        draw_sweep(sweep, epoch, folder / "sweep.png", notes, validation_name=chooses)
-        sections.append(sweep_section("All kept epochs", sweep, epoch, data=data, picture="sweep.png"))
-    sections += part_sections(parts, folder, run.path.name, notes)
-    sections.append("## Over the epochs\n\n" + figure("Loss and UA over the epochs", "curves.png"))
-    text = report(
-        f"Light-SERNet on {experiment.corpus.name}: {run.path.name}",
-        notes=notes,
-        facts={
-            **fold_facts(experiment, fold),
-            "versions": ", ".join(f"{name} {version}" for name, version in run.about["versions"].items()),
-            "epoch judged": f"{epoch} of {len(history)}" + (", named by hand" if by_hand else ""),
-        },
-        sections=sections,
-        skipped=[f"{path}: {reason}" for path, reason in experiment.left_out],
-        diagnosis=diagnose(
-            history,
-            chosen,
-            parts["validation"].scores,
-            parts["test"].scores if "test" in parts else None,
-            training=parts["training"].scores,
-            judged_epoch=epoch,
-            validation_loss_standard_error=_loss_standard_error(run, parts["validation"]),
-        ),
-    )
-    return write_judgements(folder, text, experiment, parts, notes, epoch=epoch)
-
-
-def _choosing_data(run: Run) -> str:
-    return "test" if PROTOCOLS[run.config.split.protocol].chooses_on_test else "validation"
+    return [*sections, "## Over the epochs\n\n" + figure("Loss and UA over the epochs", "curves.png")]
 
 
 def _loss_standard_error(run: Run, judged: Judgement) -> float | None:
-    """Return how far chance moves the mean of the loss that was trained, over the judged utterances."""
+    """Return the standard error, over utterances, of the mean of the loss that was trained."""
     if len(judged.true) < 2:
         return None
     loss = make_loss(run.config.train)

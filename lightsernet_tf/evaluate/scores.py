@@ -1,4 +1,4 @@
-"""What judged utterances amount to: weighted and unweighted accuracy, F1, confusion, by class and by speaker.
+"""Figures of judged utterances: weighted and unweighted accuracy, F1, confusion, by class and by speaker.
 
 WA is the share of utterances that are right; UA is the mean of the class recalls. A class without an utterance has no
 recall: UA and macro F1 are means over the classes that are there, and `Scores.absent` names the others.
@@ -6,6 +6,7 @@ recall: UA and macro F1 are means over the classes that are there, and `Scores.a
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import confusion_matrix
 
 from lightsernet_tf.errors import InputError
 
@@ -23,7 +25,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What a set of judged utterances amounts to.
+    """Figures of a set of judged utterances.
 
     Parameters
     ----------
@@ -67,7 +69,7 @@ class Scores:
     @property
     def confusion_percent(self) -> FloatArray:
         """The confusion in percent of the true class, float [classes, classes]; NaN rows for absent classes."""
-        return 100 * _ratio(self.confusion, self.support[:, None], where_none=math.nan)
+        return 100 * _ratio(self.confusion, self.support[:, np.newaxis], where_none=math.nan)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON; what is undefined for an absent class is ``None``."""
@@ -96,10 +98,7 @@ class Spread:
 
     def to_dict(self) -> dict[str, float | None]:
         """Return plain data for JSON; an undefined ``std`` is ``None``."""
-        return dict(zip(("mean", "std", "min", "max"), _numbers_or_none(self._values()), strict=True))
-
-    def _values(self) -> FloatArray:
-        return np.array([self.mean, self.std, self.min, self.max])
+        return {**dataclasses.asdict(self), "std": None if math.isnan(self.std) else self.std}
 
 
 @dataclass(frozen=True)
@@ -132,20 +131,19 @@ def score(true: ArrayLike, probabilities: ArrayLike, labels: Sequence[str]) -> S
     Raises
     ------
     InputError
-        No utterances, shapes that do not fit, a class index outside the labels, or probabilities that are not finite.
+        If probabilities are not finite.
+    ValueError
+        As `score_predictions`.
     """
-    outputs = np.asarray(probabilities, dtype=np.float64)
-    if outputs.ndim != 2 or outputs.shape[1] != len(labels):
-        raise InputError(f"probabilities: expected shape [utterances, {len(labels)}]. Received: shape {outputs.shape}")
-    undefined = ~np.isfinite(outputs).all(axis=1)
+    true, outputs = np.asarray(true), np.asarray(probabilities, dtype=np.float64)
+    undefined = ~np.isfinite(outputs).all(axis=1)  # [utterances]
     if undefined.any():
         raise InputError(
             "probabilities: expected finite values. Received: NaN or infinity for "
             f"{undefined.sum()} of {len(outputs)} utterances (the training diverged: try a lower train.learning_rate)"
         )
-    indices = _class_indices("true", true, labels)
-    confusion = confusion_of(indices, outputs.argmax(axis=1), labels)
-    of_true_class = outputs[np.arange(len(indices)), indices]  # [utterances]
+    confusion = _confusion_of(true, outputs.argmax(axis=1), labels)
+    of_true_class = outputs[np.arange(len(true)), true]  # [utterances]
     losses = -np.log(np.clip(of_true_class, SMALLEST_PROBABILITY, 1.0))  # [utterances]
     error = float(losses.std(ddof=1) / math.sqrt(len(losses))) if len(losses) > 1 else None
     return _scores(confusion, labels, float(losses.mean()), error)
@@ -156,14 +154,14 @@ def score_predictions(true: ArrayLike, predicted: ArrayLike, labels: Sequence[st
 
     Raises
     ------
-    InputError
+    ValueError
         No utterances, different numbers of them, or a class index outside the labels.
     """
-    return _scores(confusion_of(true, predicted, labels), labels)
+    return _scores(_confusion_of(true, predicted, labels), labels)
 
 
 def scores_by_group(true: ArrayLike, predicted: ArrayLike, groups: Sequence[str], labels: Sequence[str]) -> GroupScores:
-    """Judge each group's (speaker's) utterances apart, and how the figures spread over the groups.
+    """Judge each group's (speaker's) utterances apart, and the spread of the figures over the groups.
 
     Parameters
     ----------
@@ -173,105 +171,73 @@ def scores_by_group(true: ArrayLike, predicted: ArrayLike, groups: Sequence[str]
         Group of each utterance, [utterances].
     labels
         Classes in the order of the indices.
-
-    Raises
-    ------
-    InputError
-        As `score_predictions`, or groups of another number than utterances.
     """
-    names = np.asarray(groups, dtype=str)
-    true_indices = _class_indices("true", true, labels)
-    predicted_indices = _class_indices("predicted", predicted, labels)
-    if names.shape != true_indices.shape:
-        raise InputError(f"groups: expected {len(true_indices)}, one per utterance. Received: {names.size}")
+    true, predicted, names = np.asarray(true), np.asarray(predicted), np.asarray(groups, dtype=str)
     by_group = {
-        str(name): score_predictions(true_indices[names == name], predicted_indices[names == name], labels)
-        for name in np.unique(names)
+        str(name): score_predictions(true[names == name], predicted[names == name], labels) for name in np.unique(names)
     }
-    return GroupScores(by_group, {name: _spread([getattr(s, name) for s in by_group.values()]) for name in FIGURES})
+    return GroupScores(by_group, spreads_of(list(by_group.values())))
 
 
-def confusion_of(true: ArrayLike, predicted: ArrayLike, labels: Sequence[str]) -> NDArray[np.int64]:
-    """Count utterances, int [classes, classes], by true (rows) and predicted class, each int [utterances].
-
-    Raises
-    ------
-    InputError
-        As `score_predictions`.
-    """
-    rows, columns = _class_indices("true", true, labels), _class_indices("predicted", predicted, labels)
-    if len(rows) != len(columns):
-        raise InputError(f"predicted: expected {len(rows)}, one per true class. Received: {len(columns)}")
-    if not len(rows):
-        raise InputError("utterances: expected at least one to judge. Received: none")
-    classes = len(labels)
-    return np.bincount(rows * classes + columns, minlength=classes**2).reshape(classes, classes)
-
-
-def _class_indices(name: str, values: ArrayLike, labels: Sequence[str]) -> NDArray[np.int64]:
-    indices = np.asarray(values)
-    if indices.ndim != 1 or (indices.size and not np.issubdtype(indices.dtype, np.integer)):
-        raise InputError(f"{name}: expected int [utterances]. Received: {indices.dtype} {list(indices.shape)}")
-    outside = np.unique(indices[(indices < 0) | (indices >= len(labels))]).tolist()
-    if outside:
-        raise InputError(f"{name}: expected 0 to {len(labels) - 1} for {len(labels)} labels. Received: {outside}")
-    return indices.astype(np.int64)
-
-
-def _scores(
-    confusion: NDArray[np.int64],
-    labels: Sequence[str],
-    loss: float | None = None,
-    loss_standard_error: float | None = None,
-) -> Scores:
-    precision, recall, f1 = _by_class(confusion)
-    support = confusion.sum(axis=1)
-    figures = {name: float(figure) for name, figure in figures_of(confusion).items()}
-    absent = tuple(label for label, utterances in zip(labels, support, strict=True) if not utterances)
-    return Scores(
-        labels=tuple(labels),
-        confusion=confusion,
-        **figures,
-        precision=precision,
-        recall=recall,
-        f1=f1,
-        support=support,
-        loss=loss,
-        absent=absent,
-        loss_standard_error=loss_standard_error,
-    )
-
-
-def _by_class(confusion: NDArray[np.int64]) -> tuple[FloatArray, FloatArray, FloatArray]:
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)  # [..., classes]
-    support, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)  # [..., classes]
-    precision = np.where(support > 0, _ratio(hits, predicted, where_none=0.0), math.nan)
-    recall = _ratio(hits, support, where_none=math.nan)
-    f1 = np.where(support > 0, _ratio(2 * hits, support + predicted, where_none=0.0), math.nan)
-    return precision, recall, f1
+def spreads_of(groups: Sequence[Scores]) -> dict[str, Spread]:
+    """Return the spread of each figure over groups (speakers, seeds)."""
+    spreads = {}
+    for name in FIGURES:
+        values = [getattr(scores, name) for scores in groups]
+        std = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+        spreads[name] = Spread(float(np.mean(values)), std, min(values), max(values))
+    return spreads
 
 
 def figures_of(confusion: NDArray[np.int64]) -> dict[str, FloatArray]:
     """Return wa, ua, macro_f1 and weighted_f1, each float [...], of confusions, int [..., classes, classes]."""
-    _, recall, f1 = _by_class(confusion)  # [..., classes]
-    support = confusion.sum(axis=-1)
-    utterances = support.sum(axis=-1)
+    by_class = _by_class(confusion)  # each [..., classes]
+    support = confusion.sum(axis=-1)  # [..., classes]
+    utterances = support.sum(axis=-1)  # [...]
     return {
         "wa": np.trace(confusion, axis1=-2, axis2=-1) / utterances,
-        "ua": np.nanmean(recall, axis=-1),
-        "macro_f1": np.nanmean(f1, axis=-1),
-        "weighted_f1": np.nansum(f1 * support, axis=-1) / utterances,
+        "ua": np.nanmean(by_class["recall"], axis=-1),
+        "macro_f1": np.nanmean(by_class["f1"], axis=-1),
+        "weighted_f1": np.nansum(by_class["f1"] * support, axis=-1) / utterances,
     }
 
 
-def _ratio(numerator: ArrayLike, denominator: ArrayLike, *, where_none: float) -> FloatArray:
-    above, below = np.broadcast_arrays(np.asarray(numerator, dtype=np.float64), np.asarray(denominator))
-    return np.divide(above, below, out=np.full(above.shape, where_none), where=below > 0)
+def _confusion_of(true: ArrayLike, predicted: ArrayLike, labels: Sequence[str]) -> NDArray[np.int64]:
+    confusion = confusion_matrix(true, predicted, labels=np.arange(len(labels)))  # [classes, classes]
+    if confusion.sum() != np.size(true):  # scikit-learn leaves out what is of no label
+        raise ValueError(f"expected classes 0 to {len(labels) - 1} for {len(labels)} labels. Received: others")
+    return confusion
 
 
-def _spread(values: Sequence[float]) -> Spread:
-    std = float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
-    return Spread(float(np.mean(values)), std, min(values), max(values))
+def _scores(
+    confusion: NDArray[np.int64], labels: Sequence[str], loss: float | None = None, error: float | None = None
+) -> Scores:
+    support = confusion.sum(axis=1)  # [classes]
+    figures: dict[str, Any] = {name: float(figure) for name, figure in figures_of(confusion).items()}
+    return Scores(
+        labels=tuple(labels),
+        confusion=confusion,
+        **figures | _by_class(confusion),
+        support=support,
+        loss=loss,
+        absent=tuple(label for label, utterances in zip(labels, support, strict=True) if not utterances),
+        loss_standard_error=error,
+    )
+
+
+def _by_class(confusion: NDArray[np.int64]) -> dict[str, FloatArray]:
+    # By hand and not by scikit-learn, which takes one confusion matrix at a time: the bootstrap draws thousands.
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)  # [..., classes]
+    support, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)  # [..., classes]
+    return {
+        "precision": np.where(support > 0, _ratio(hits, predicted, where_none=0.0), math.nan),
+        "recall": _ratio(hits, support, where_none=math.nan),
+        "f1": np.where(support > 0, _ratio(2 * hits, support + predicted, where_none=0.0), math.nan),
+    }
+
+
+def _ratio(numerator: NDArray[Any], denominator: NDArray[Any], *, where_none: float) -> FloatArray:
+    return np.divide(numerator, denominator, out=np.full(numerator.shape, where_none), where=denominator > 0)
 
 
 def _numbers_or_none(values: FloatArray) -> list[float | None]:

@@ -9,53 +9,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightsernet_tf.evaluate.scores import FIGURES, GroupScores, Scores
-from lightsernet_tf.reporting.markdown import figure, heading, inline, markdown_table, number, percent
-
-Intervals = Mapping[str, tuple[float, float]]
-
+from lightsernet_tf.evaluate.bootstrap import Intervals
+from lightsernet_tf.evaluate.judgement import Judgement
+from lightsernet_tf.evaluate.scores import FIGURES, GroupScores, Scores, Spread
+from lightsernet_tf.reporting.markdown import figure, inline, markdown_table, number, percent
 
 FIGURE_NAMES = {"wa": "WA", "ua": "UA", "macro_f1": "macro F1", "weighted_f1": "weighted F1"}
 
-
 HOW_TO_READ = (
     "WA is the share of utterances that are right, UA the mean of the class recalls; brackets hold 95 % intervals "
-    "(percentile bootstrap over utterances). They tell of other utterances, not of other speakers."
+    "(percentile bootstrap over utterances). They cover other utterances, not other speakers."
 )
 
+_HEADER = ("utterances", *FIGURE_NAMES.values(), "loss")
 
-def summary_section(
-    title: str, results: Mapping[str, Scores], intervals: Mapping[str, Intervals] | None = None, level: int = 2
-) -> str:
-    """Return one line of figures per set of utterances (training, validation, test), apart.
 
-    Parameters
-    ----------
-    title
-        Heading.
-    results
-        Scores by the set's name.
-    intervals
-        Limits of the figures by the set's name; a set without any shows none.
-    level
-        Of the heading.
-    """
-    rows = []
-    for name, scores in results.items():
-        limits = (intervals or {}).get(name, {})
-        rows.append((name, scores.utterances, *_figure_cells(scores, limits), number(scores.loss)))
-    header = ("", "utterances", *FIGURE_NAMES.values(), "loss")
-    explanation = [HOW_TO_READ] if intervals else []
-    return "\n\n".join([heading(title, level), markdown_table(header, rows, "lrrrrrr"), *explanation])
+def summary_section(parts: Mapping[str, Judgement]) -> str:
+    """Return a line of figures for each part (training, validation, test)."""
+    rows = [(part, *_figure_row(judged.scores, judged.intervals)) for part, judged in parts.items()]
+    return "\n\n".join(["## Figures", markdown_table(("", *_HEADER), rows, "lrrrrrr"), HOW_TO_READ])
 
 
 def scores_section(
-    title: str,
-    scores: Scores,
-    intervals: Intervals | None = None,
-    *,
-    picture: str | None = None,
-    level: int = 2,
+    title: str, scores: Scores, intervals: Intervals | None = None, *, picture: str | None = None
 ) -> str:
     """Return figures, per-class table and confusion matrix of one set of utterances.
 
@@ -66,21 +42,15 @@ def scores_section(
     scores
         What to show.
     intervals
-        Limits by figure, from `metrics.bootstrap_intervals`.
+        Limits by figure, from `evaluate.bootstrap.bootstrap_intervals`.
     picture
         Path of the confusion matrix's PNG, relative to the report.
-    level
-        Of the heading.
     """
-    header = ("utterances", *FIGURE_NAMES.values(), "loss")
-    figures = (scores.utterances, *_figure_cells(scores, intervals or {}), number(scores.loss))
-    parts = [heading(title, level), markdown_table(header, [figures], "rrrrrr")]
+    parts = [f"## {title}", markdown_table(_HEADER, [_figure_row(scores, intervals or {})], "rrrrrr")]
     if scores.absent:
         names = ", ".join(map(inline, scores.absent))
-        there = len(scores.labels) - len(scores.absent)
-        parts.append(
-            f"Without an utterance: {names}. UA and macro F1 are means over the {there} classes that are there."
-        )
+        present = len(scores.labels) - len(scores.absent)
+        parts.append(f"Without an utterance: {names}. UA and macro F1 are means over the {present} classes present.")
     parts += [_class_table(scores), "Utterances, and percent of the true class (rows true, columns predicted):"]
     parts.append(confusion_table(scores.labels, scores.confusion))
     if picture:
@@ -88,83 +58,72 @@ def scores_section(
     return "\n\n".join(parts)
 
 
-def groups_section(title: str, groups: GroupScores, *, of: str = "speaker", level: int = 2) -> str:
-    """Return one line per group (speaker) and the spread of the figures over them."""
+def groups_section(title: str, speakers: GroupScores) -> str:
+    """Return a line of figures for each speaker, and their spread over the speakers."""
     rows = [
-        (name, scores.utterances, *_figure_cells(scores, {}), ", ".join(scores.absent) or "–")
-        for name, scores in groups.groups.items()
+        (name, scores.utterances, *figure_cells(scores, {}), ", ".join(scores.absent) or "–")
+        for name, scores in speakers.groups.items()
     ]
-    header = (of, "utterances", *FIGURE_NAMES.values(), "classes without an utterance")
-    spread = [
-        (name, percent(of_figure.mean), percent(of_figure.std), percent(of_figure.min), percent(of_figure.max))
-        for name, of_figure in ((FIGURE_NAMES[key], groups.spread[key]) for key in FIGURES)
-    ]
-    spread_header = (f"over {len(rows)} {of}s", "mean", "standard deviation", "lowest", "highest")
-    tables = markdown_table(header, rows, "lrrrrrl"), markdown_table(spread_header, spread, "lrrrr")
-    return "\n\n".join([heading(title, level), *tables])
+    header = ("speaker", "utterances", *FIGURE_NAMES.values(), "classes without an utterance")
+    spread = spread_table(f"over {len(rows)} speakers", speakers.spread)
+    return "\n\n".join([f"## {title}", markdown_table(header, rows, "lrrrrrl"), spread])
 
 
-def sweep_section(
-    title: str,
-    rows: Sequence[Mapping[str, Any]],
-    chosen_epoch: int,
-    *,
-    data: str = "validation",
-    picture: str | None = None,
-    level: int = 2,
-) -> str:
-    """Say which of the kept epochs was chosen and what the last one would have given.
+def spread_table(over: str, spread: Mapping[str, Spread]) -> str:
+    """Return the spread of each figure, over e.g. ``"3 seeds"``."""
+    rows = [
+        (FIGURE_NAMES[key], percent(one.mean), percent(one.std), percent(one.min), percent(one.max))
+        for key, one in spread.items()
+    ]
+    return markdown_table((over, "mean", "standard deviation", "lowest", "highest"), rows, "lrrrr")
+
+
+def sweep_section(rows: Sequence[Mapping[str, Any]], chosen_epoch: int, *, data: str, picture: str) -> str:
+    """Compare the chosen epoch with the last one and the one of the lowest loss.
 
     Parameters
     ----------
-    title
-        Heading.
     rows
-        One per kept epoch: ``epoch``, ``val_loss``, ``val_wa``, ``val_ua``, ``val_macro_f1`` and, if known,
-        ``val_ua_low`` and ``val_ua_high``.
+        One per kept epoch: ``epoch``, ``val_loss``, ``val_wa``, ``val_ua``, ``val_macro_f1``, ``val_ua_low`` and
+        ``val_ua_high``.
     chosen_epoch
         One of the epochs.
     data
-        What it was chosen on: ``validation``, or ``test`` under the published protocol.
+        What it was chosen on: ``validation``, or ``test`` where the protocol does so.
     picture
         Path of the sweep's PNG, relative to the report.
-    level
-        Of the heading.
     """
-    chosen, last = _chosen_and_last(rows, chosen_epoch)
-    lowest = min(rows, key=lambda row: row["val_loss"])
-    sentence = sweep_sentence(rows, chosen_epoch, data=data)
+    compared = {
+        "chosen": _chosen(rows, chosen_epoch),
+        "last": rows[-1],
+        "lowest loss": min(rows, key=lambda row: row["val_loss"]),
+    }
     cells = [
         (
-            what,
+            name,
             row["epoch"],
-            _with_limits(row),
+            _ua_with_limits(row),
             percent(row["val_wa"]),
             percent(row["val_macro_f1"]),
             number(row["val_loss"]),
         )
-        for what, row in (("chosen", chosen), ("last", last), ("lowest loss", lowest))
+        for name, row in compared.items()
     ]
     table = markdown_table(("", "epoch", f"{data} UA", "WA", "macro F1", "loss"), cells, "lrrrrr")
-    pictures = [figure(f"{data.capitalize()} figures of the kept epochs", picture)] if picture else []
-    return "\n\n".join([heading(title, level), sentence, table, *pictures])
+    sentence = sweep_sentence(rows, chosen_epoch, data=data)
+    caption = f"{data.capitalize()} figures of the kept epochs"
+    return "\n\n".join(["## All kept epochs", sentence, table, figure(caption, picture)])
 
 
-def sweep_sentence(rows: Sequence[Mapping[str, Any]], chosen_epoch: int, *, data: str = "validation") -> str:
-    """Say in one line what `sweep_section` says; for the parameters see there."""
-    chosen, last = _chosen_and_last(rows, chosen_epoch)
+def sweep_sentence(rows: Sequence[Mapping[str, Any]], chosen_epoch: int, *, data: str) -> str:
+    """Return `sweep_section` in one line; for the parameters see there."""
+    chosen, last = _chosen(rows, chosen_epoch), rows[-1]
     change = 100 * (last["val_ua"] - chosen["val_ua"])
     return (
         f"Of {len(rows)} kept epochs, epoch {chosen_epoch} was chosen, with a {data} UA of "
-        f"{_with_limits(chosen)}. The last, epoch {last['epoch']}, would have given {_with_limits(last)} "
+        f"{_ua_with_limits(chosen)}. The last, epoch {last['epoch']}, would have given {_ua_with_limits(last)} "
         f"({change:+.1f} points)."
     )
-
-
-def _chosen_and_last(
-    rows: Sequence[Mapping[str, Any]], chosen_epoch: int
-) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    return {row["epoch"]: row for row in rows}[chosen_epoch], rows[-1]
 
 
 def interval(share: float | None, limits: tuple[float, float] | None) -> str:
@@ -172,22 +131,9 @@ def interval(share: float | None, limits: tuple[float, float] | None) -> str:
     return percent(share) + (f" [{100 * limits[0]:.1f}, {100 * limits[1]:.1f}]" if limits else "")
 
 
-def _figure_cells(scores: Scores, limits: Intervals) -> list[str]:
-    return [interval(getattr(scores, name), limits.get(name)) for name in FIGURES]
-
-
-def _with_limits(row: Mapping[str, Any]) -> str:
-    low, high = row.get("val_ua_low"), row.get("val_ua_high")
-    return interval(row["val_ua"], None if low is None or high is None else (low, high))
-
-
-def _class_table(scores: Scores) -> str:
-    columns = zip(scores.labels, scores.precision, scores.recall, scores.f1, scores.support, strict=True)
-    rows = [
-        (place, label, percent(precision), percent(recall), percent(f1), support)
-        for place, (label, precision, recall, f1, support) in enumerate(columns, start=1)
-    ]
-    return markdown_table(("#", "class", "precision", "recall", "F1", "utterances"), rows, "rlrrrr")
+def figure_cells(scores: Scores, intervals: Intervals) -> list[str]:
+    """Return the figures in percent, each with its interval if there is one."""
+    return [interval(getattr(scores, name), intervals.get(name)) for name in FIGURES]
 
 
 def confusion_table(labels: Sequence[str], confusion: NDArray[np.int64]) -> str:
@@ -199,6 +145,27 @@ def confusion_table(labels: Sequence[str], confusion: NDArray[np.int64]) -> str:
         rows.append((f"{place} {label}", *cells))
     header = ("", *(f"{place} {label}" for place, label in enumerate(labels, start=1)))
     return markdown_table(header, rows, "l" + "r" * len(labels))
+
+
+def _figure_row(scores: Scores, intervals: Intervals) -> tuple[Any, ...]:
+    return scores.utterances, *figure_cells(scores, intervals), number(scores.loss)
+
+
+def _chosen(rows: Sequence[Mapping[str, Any]], epoch: int) -> Mapping[str, Any]:
+    return next(row for row in rows if row["epoch"] == epoch)
+
+
+def _ua_with_limits(row: Mapping[str, Any]) -> str:
+    return interval(row["val_ua"], (row["val_ua_low"], row["val_ua_high"]))
+
+
+def _class_table(scores: Scores) -> str:
+    columns = zip(scores.labels, scores.precision, scores.recall, scores.f1, scores.support, strict=True)
+    rows = [
+        (place, label, percent(precision), percent(recall), percent(f1), support)
+        for place, (label, precision, recall, f1, support) in enumerate(columns, start=1)
+    ]
+    return markdown_table(("#", "class", "precision", "recall", "F1", "utterances"), rows, "rlrrrr")
 
 
 def _confusion_cell(count: int, share: float) -> str:

@@ -65,6 +65,7 @@ def describe(source: ExportSource, expected: dict[str, Any] | None, licence: str
             **_lists(fold_facts(experiment, source.fold)),
             "epoch": f"{source.epoch} of {len(source.run.history())}",
         },
+        "corpus": experiment.corpus.name,
         "split_content": source.run.split["content"],
         "expected": expected,
         "licence": licence,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -18,7 +19,7 @@ def report(
     notes: Sequence[str] = (),
     facts: Mapping[str, Any] | None = None,
     sections: Sequence[str] = (),
-    skipped: Sequence[str] = (),
+    skipped: Sequence[tuple[Path, str]] = (),
     diagnosis: Sequence[str] = (),
 ) -> str:
     """Assemble a report.
@@ -30,14 +31,14 @@ def report(
     notes
         What a reader must know before any figure, e.g. that they are optimistic or that the corpus is synthetic.
     facts
-        Corpus, protocol, fold, speakers, seed, chosen epoch and the like, by name; values that are sequences are
-        joined with commas.
+        Corpus, protocol, fold, speakers, seed, chosen epoch and the like, by name; what a sequence or a mapping (of
+        versions) holds is joined with commas.
     sections
-        Markdown from `summary_section`, `scores_section`, `groups_section`, `sweep_section`, `figure`, in order.
+        Markdown, in order; see `evaluate.sections`.
     skipped
-        Files left out, one line each: what ``on_error: skip`` passed over and what ``duplicates: drop`` dropped.
+        Files left out and why: what ``on_error: skip`` passed over and what ``duplicates: drop`` dropped.
     diagnosis
-        Sentences of `diagnosis.diagnose`; they come last.
+        Sentences of `evaluate.diagnosis.diagnose`; they come last.
     """
     parts = [f"# {inline(title)}", *(f"> **{inline(note)}**" for note in notes)]
     if facts:
@@ -45,7 +46,9 @@ def report(
         parts.append(markdown_table(("", ""), rows, "ll"))
     parts.extend(section.strip() for section in sections)
     if skipped:
-        parts.append(f"## Files left out ({len(skipped)})\n\n{_bullets(skipped)}")
+        parts.append(
+            f"## Files left out ({len(skipped)})\n\n{_bullets([f'{path}: {reason}' for path, reason in skipped])}"
+        )
     if diagnosis:
         parts.append(f"## Diagnosis\n\n{_bullets(diagnosis)}")
     return "\n\n".join(parts) + "\n"
@@ -92,6 +95,8 @@ def heading(title: str, level: int) -> str:
 
 
 def _fact(value: Any) -> str:
+    if isinstance(value, Mapping):
+        value = [f"{name} {of_name}" for name, of_name in value.items()]
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple, set, frozenset)) else str(value)
 
 

@@ -89,7 +89,7 @@ def test_the_published_protocol_is_called_optimistic_everywhere(done, config, mo
     for note in done.notes:
         assert f"> **{note}**" in text
         assert f"  {note}" in done.summary().splitlines()
-    assert evaluate_run(Run.open(done.path / FOLD)).run.notes[0] == OPTIMISTIC_NOTE
+    assert evaluate_run(Run.open(done.path / FOLD)).notes[0] == OPTIMISTIC_NOTE
 
 
 @pytest.mark.parametrize("damage", ["gone", "other label", "a line less", "no column", "no text"])

@@ -46,8 +46,9 @@ def history(**columns):
     return [dict(zip(good, values, strict=True)) for values in zip(*good.values(), strict=True)]
 
 
-def evidence(rows=None, chosen_epoch=50, validation=None, test=None, judged_epoch=50, standard_error=None):
-    return Evidence(rows or history(), chosen_epoch, judged_epoch, validation or judged(), test, standard_error)
+def evidence(rows=None, chosen_epoch=50, judged_epoch=50, standard_error=None, **parts):
+    parts = {"training": judged(right=0.9, seed=7), "validation": judged(), **parts}
+    return Evidence(rows or history(), chosen_epoch, judged_epoch, parts, standard_error)
 
 
 def noise(size, seed=2):
@@ -56,8 +57,8 @@ def noise(size, seed=2):
 
 def test_without_test_data_nothing_is_said_of_it():
     never_fear = score_predictions([0, 1, 2], [0, 1, 1], LABELS)
-    assert "test" in " ".join(diagnose(history(), 50, never_fear, never_fear))
-    assert "test" not in " ".join(diagnose(history(), 50, never_fear, None))
+    assert "test" in " ".join(diagnose(evidence(validation=never_fear, test=never_fear)))
+    assert "test" not in " ".join(diagnose(evidence(validation=never_fear)))
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -65,15 +66,17 @@ def test_no_rule_speaks_of_a_good_training(rule):
     assert rule(evidence(test=judged(seed=5))) is None
 
 
-def test_a_good_training_is_told_so_with_the_resolution():
-    nothing, resolution = diagnose(history(), 50, judged(), judged(seed=5))
+def test_of_a_good_training_only_the_resolution_is_reported():
+    nothing, resolution = diagnose(evidence(test=judged(seed=5)))
     assert nothing == NOTHING
-    assert resolution.startswith(f"120 validation utterances tell UA to ±{100 * ua_resolution(judged()):.1f} points")
+    assert resolution.startswith(
+        f"120 validation utterances determine UA to ±{100 * ua_resolution(judged()):.1f} points"
+    )
 
 
-def test_every_rule_that_speaks_is_heard():
+def test_every_rule_that_finds_something_is_in_the_diagnosis():
     few = score_predictions([0, 1, 2], [0, 1, 1], LABELS)
-    sentences = diagnose(history(), EPOCHS, few)
+    sentences = diagnose(evidence(chosen_epoch=EPOCHS, validation=few))
     assert len(sentences) == 4
     assert [sentence.split()[0] for sentence in sentences] == ["Never", "The", "Fewer", "3"]
 
@@ -159,39 +162,18 @@ def test_jitter_of_ua_is_held_against_the_validation_data():
 
 def test_jitter_of_the_loss_is_held_against_its_interval():
     validation = judged(300)
-    steady = {"val_loss": validation.loss + noise(validation.loss_standard_error / 3)}
-    assert loss_jitters(evidence(history(**steady), validation=validation)) is None
-    unsteady = validation.loss + noise(4 * validation.loss_standard_error)
-    unsteady[49] = validation.loss
-    sentence = loss_jitters(evidence(history(val_loss=unsteady), validation=validation))
-    assert f"±{1.96 * validation.loss_standard_error:.2f} that its 900 utterances" in sentence
-    unsteady[49] = validation.loss / 3  # a focal loss
-    assert loss_jitters(evidence(history(val_loss=unsteady), validation=validation)) is None
+    error = validation.loss_standard_error
+    steady = history(val_loss=validation.loss + noise(error / 3))
+    assert loss_jitters(evidence(steady, validation=validation, standard_error=error)) is None
+    unsteady = history(val_loss=validation.loss + noise(4 * error))
+    sentence = loss_jitters(evidence(unsteady, validation=validation, standard_error=error))
+    assert f"±{1.96 * error:.2f} that its 900 utterances" in sentence
+    assert loss_jitters(evidence(unsteady, validation=validation)) is None  # the error of one utterance is not known
 
 
-def test_jitter_of_a_focal_loss_is_held_against_the_error_given():
-    validation = judged(300)
-    focal = {"val_loss": validation.loss / 3 + noise(0.02)}
-    assert loss_jitters(evidence(history(**focal), validation=validation)) is None
-    assert loss_jitters(evidence(history(**focal), validation=validation, standard_error=0.05)) is None
-    sentence = loss_jitters(evidence(history(**focal), validation=validation, standard_error=0.005))
-    assert "more than the ±0.01 that its 900 utterances" in sentence
-    assert any(
-        "validation loss jitters" in one
-        for one in diagnose(history(**focal), 50, validation, validation_loss_standard_error=0.005)
-    )
-
-
-def test_the_scores_are_those_of_the_judged_epoch_and_the_advice_of_the_chosen_one():
-    validation = judged(300)
-    unsteady = validation.loss / 3 + noise(4 * validation.loss_standard_error)
-    unsteady[-1] = validation.loss  # only the judged epoch shows that the history holds cross entropy
-    rows = history(val_loss=unsteady)
-    assert not any("loss jitters" in sentence for sentence in diagnose(rows, 50, validation))
-    judging_the_last = diagnose(rows, 50, validation, judged_epoch=EPOCHS)
-    assert any("loss jitters" in sentence for sentence in judging_the_last)
-    assert not any("at the very end" in sentence for sentence in judging_the_last)
-    assert any("epoch, 80 of 80" in sentence for sentence in diagnose(rows, EPOCHS, validation, judged_epoch=50))
+def test_the_advice_is_that_of_the_chosen_epoch():
+    assert chosen_at_the_end(evidence(chosen_epoch=50, judged_epoch=EPOCHS)) is None
+    assert "epoch, 80 of 80" in chosen_at_the_end(evidence(chosen_epoch=EPOCHS, judged_epoch=50))
 
 
 def test_classes_with_few_validation_utterances_are_named():
@@ -202,7 +184,7 @@ def test_classes_with_few_validation_utterances_are_named():
 @pytest.mark.parametrize("epochs", [1, 2, 7])
 def test_a_handful_of_epochs_is_no_trend(epochs):
     rows = history(val_loss=np.linspace(0.5, 3, EPOCHS), val_ua=np.linspace(0.9, 0.1, EPOCHS))[:epochs]
-    assert len(diagnose(rows, 1, judged())) == 2
+    assert len(diagnose(evidence(rows, chosen_epoch=1, judged_epoch=1))) == 2
 
 
 def test_the_resolution_is_the_spread_of_repeated_judging():
@@ -235,10 +217,11 @@ def test_smoothing_is_a_moving_mean():
 def test_a_network_that_judges_its_training_data_worse_than_it_trained_is_unsettled():
     rows = history(ua=np.full(EPOCHS, 0.85), val_ua=0.33 + noise(0.2), val_loss=1.1 + noise(0.3))
     at_chance = judged(right=0.33)
-    found = diagnose(rows, 50, at_chance, training=at_chance)
+    found = diagnose(evidence(rows, validation=at_chance, training=at_chance, standard_error=0.01))
     assert any("has not settled: in epoch 50 it got 85.0 % UA" in sentence for sentence in found)
     assert not any("carries over" in sentence or "unsteady" in sentence for sentence in found)
-    settled = diagnose(rows, 50, at_chance, training=judged(right=0.85))
+    settled = diagnose(evidence(rows, validation=at_chance, training=judged(right=0.85), standard_error=0.01))
     assert not any("has not settled" in sentence for sentence in settled)
     assert any("carries over" in sentence for sentence in settled)
-    assert any("unsteady" in sentence for sentence in settled)
+    assert any("UA jitters" in sentence for sentence in settled)
+    assert any("loss jitters" in sentence for sentence in settled)

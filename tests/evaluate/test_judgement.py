@@ -1,4 +1,4 @@
-"""Parts of a corpus, judged by whatever hears."""
+"""Judging parts of a corpus, and the report of that."""
 
 import csv
 import json
@@ -9,14 +9,8 @@ import pytest
 from lightsernet_tf.data.experiment import prepare
 from lightsernet_tf.data.splits import Fold
 from lightsernet_tf.evaluate.facts import fold_facts
-from lightsernet_tf.evaluate.judgement import (
-    judge,
-    judge_parts,
-    part_lines,
-    part_sections,
-    part_summary,
-    write_judgements,
-)
+from lightsernet_tf.evaluate.judgement import judge, judge_parts
+from lightsernet_tf.evaluate.report import Evaluation, write_report
 from lightsernet_tf.evaluate.scores import score
 
 
@@ -36,7 +30,7 @@ def knowing(experiment, wrong=()):
     return predict
 
 
-def test_a_judgement_is_the_scores_of_what_is_heard(experiment):
+def test_a_judgement_is_the_scores_of_what_is_predicted(experiment):
     judged = judge(knowing(experiment, wrong={3}), experiment, (1, 3, 9))
     assert judged.positions == (1, 3, 9)
     np.testing.assert_array_equal(judged.true, experiment.class_ids[[1, 3, 9]])
@@ -54,17 +48,28 @@ def test_parts_without_utterances_are_left_out(experiment):
 def test_a_report_of_parts(experiment, tmp_path):
     fold = experiment.folds[0]
     parts = judge_parts(knowing(experiment, wrong=set(fold.test[:3])), experiment, fold)
-    lines = part_lines(parts)
-    assert [line.split()[0] for line in lines] == ["training", "validation", "test"]
-    assert "UA 75.0 %" in lines[2]
-    assert lines[2].endswith("(12 utterances)")
-    assert "| test | 12 | 75.0 %" in part_summary(parts)
-    sections = part_sections(parts, tmp_path, "Name", ["a note"])
-    assert [section.splitlines()[0] for section in sections] == ["## Test", "## Validation", "## Training"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"confusion_{part}.png" for part in sorted(parts)]
+    path = write_report(
+        tmp_path, "Name", experiment, parts, ["a note"], facts={"a": "fact"}, sections=["more"], epoch=3
+    )
+    text = path.read_text(encoding="utf-8")
+    assert "| test | 12 | 75.0 %" in text
+    headings = [line for line in text.splitlines() if line.startswith(("#", "more"))]
+    assert headings == [
+        "# Light-SERNet on folders: Name",
+        "## Figures",
+        "## Test",
+        "## Validation",
+        "## Training",
+        "more",
+    ]
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == [f"confusion_{part}.png" for part in sorted(parts)]
 
-    path = write_judgements(tmp_path, "text", experiment, parts, ["a note"], epoch=3)
-    assert path.read_text() == "text"
+    lines = Evaluation("the title", ["a note"], parts, path).summary().splitlines()
+    assert lines[:2] == ["the title", "  a note"]
+    assert [line.split()[0] for line in lines[2:5]] == ["training", "validation", "test"]
+    assert "UA 75.0 %" in lines[4]
+    assert lines[4].endswith("(12 utterances)")
+
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert scores["epoch"] == 3
     assert scores["notes"] == ["a note"]
@@ -75,7 +80,7 @@ def test_a_report_of_parts(experiment, tmp_path):
     assert sum(row["true"] != row["predicted"] for row in rows) == 3
 
 
-def test_facts_tell_who_was_heard(experiment):
+def test_facts_name_the_speakers(experiment):
     facts = fold_facts(experiment, Fold("one", train=(0,), validation=(12,), test=()))
     assert facts["fold"] == "one"
     assert facts["training speakers"] == [experiment.corpus.utterances[0].speaker]

@@ -15,10 +15,11 @@ from lightsernet_tf.config import Config, CorpusConfig, SplitConfig
 from lightsernet_tf.data.experiment import prepare
 from lightsernet_tf.data.splits import PROTOCOLS
 from lightsernet_tf.errors import RunError
-from lightsernet_tf.evaluate import judgement as judgements
+from lightsernet_tf.evaluate import report
 from lightsernet_tf.evaluate import run as evaluation
 from lightsernet_tf.evaluate.predictors import predictor_for
-from lightsernet_tf.evaluate.run import Evaluation, evaluate_run, sweep_epochs
+from lightsernet_tf.evaluate.report import Evaluation
+from lightsernet_tf.evaluate.run import evaluate_run, sweep_epochs
 from lightsernet_tf.runs.run import Run, choose_epoch
 from lightsernet_tf.train.fold import train
 
@@ -183,7 +184,7 @@ def test_every_artefact_of_the_published_protocol_says_that_it_is_optimistic(pub
 
         return draw_and_record
 
-    for module, name in ((judgements, "draw_confusion"), (evaluation, "draw_curves"), (evaluation, "draw_sweep")):
+    for module, name in ((report, "draw_confusion"), (evaluation, "draw_curves"), (evaluation, "draw_sweep")):
         monkeypatch.setattr(module, name, recording(getattr(module, name)))
     judged = evaluate_run(published, "all")
     folder = judged.report_path.parent
@@ -267,7 +268,7 @@ def test_an_absent_class_and_a_skipped_file_are_said_and_not_counted(listed):
     ua = metrics.recall_score(true, predicted, labels=["calm", "loud"], average="macro", zero_division=0)
     assert judged.parts["test"].scores.ua == pytest.approx(ua)
     text = judged.report_path.read_text(encoding="utf-8")
-    assert "Without an utterance: shrill. UA and macro F1 are means over the 2 classes that are there." in text
+    assert "Without an utterance: shrill. UA and macro F1 are means over the 2 classes present." in text
     assert "(8 utterances, none of shrill)" in judged.summary()
     assert "## Files left out (1)" in text
     assert f"- {listed.path.parent / 'empty.wav'}: " in text

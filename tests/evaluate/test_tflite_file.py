@@ -54,7 +54,7 @@ def test_a_file_is_judged_as_its_run(run, files, kind, tmp_path):
     assert scores["test"]["wa"] == by_run.parts["test"].scores.wa
 
 
-def test_the_report_lies_beside_the_file_unless_told(run, files):
+def test_the_report_lies_beside_the_file_by_default(run, files):
     found = evaluate_file(files["features"], run.config)
     assert found.report_path == files["features"].with_name("judged_features_float32_report") / "report.md"
 
@@ -69,15 +69,34 @@ def test_window_and_features_are_the_files_own(run, files, tmp_path):
     np.testing.assert_array_equal(ours.parts["test"].probabilities, theirs.parts["test"].probabilities)
 
 
-def test_another_split_is_told(run, files, tmp_path):
+def test_another_split_is_noted(run, files, tmp_path):
     other = replace(run.config, split=replace(run.config.split, fold=1))
     found = evaluate_file(files["features"], other, tmp_path)
     (note,) = (note for note in found.notes if "was trained on another split" in note)
-    heard = set(read_model_file(files["features"]).description.document["training"]["training speakers"])
-    told = [f"{12 * (speaker in heard)} of 12" for speaker in _held_out_speakers(other)]
-    assert note.endswith(f"; of speakers that it was trained on are {told[0]} validation and {told[1]} test utterances")
+    document = read_model_file(files["features"]).description.document
+    known = document["training"]["training speakers"]
+    counts = [f"{12 * (speaker in known)} of 12" for speaker in _held_out_speakers(other)]
+    ending = f"; of speakers that it was trained on are {counts[0]} validation and {counts[1]} test utterances"
+    assert note.endswith(ending)
     assert "was trained on another split" in found.report_path.read_text(encoding="utf-8")
     assert "was trained on another split" in found.summary()
+
+
+def test_a_file_of_before_that_names_its_corpus_only_in_a_fact_is_judged_alike(run, files, tmp_path):
+    file = read_model_file(files["features"])
+    document = {key: value for key, value in file.description.document.items() if key != "corpus"}
+    path = tmp_path / files["features"].name
+    path.write_bytes(with_description(file.content[: document["model_bytes"]], document))
+    other = replace(run.config, split=replace(run.config.split, fold=1))
+    assert evaluate_file(path, other, tmp_path).notes == evaluate_file(files["features"], other, tmp_path).notes
+
+
+def test_notes_of_another_training_are_marked_as_such(run, files, tmp_path):
+    file = read_model_file(files["features"])
+    document = {**file.description.document, "notes": ["no test data"], "split_content": "another"}
+    path = tmp_path / "noted.tflite"
+    path.write_bytes(with_description(file.content[: document["model_bytes"]], document))
+    assert evaluate_file(path, run.config, tmp_path).notes[0] == "of its training: no test data"
 
 
 def test_labels_in_another_order_are_the_same_labels(run, files, tmp_path):
@@ -111,7 +130,7 @@ def test_the_command_judges_a_file(run, files, tmp_path, capsys):
     assert lines[0] == str(files["waveform"])
     assert [line.split()[0] for line in lines[1:4]] == ["training", "validation", "test"]
     assert lines[4] == f"Report:   {tmp_path / 'out' / 'report.md'}"
-    assert lines[5] == f"Picture:  {tmp_path / 'out' / 'confusion_test.png'}"
+    assert lines[5] == f"Pictures: {tmp_path / 'out' / 'confusion_test.png'}"
 
 
 @pytest.mark.parametrize(

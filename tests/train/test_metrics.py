@@ -1,17 +1,13 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from scipy import stats
 from sklearn.metrics import balanced_accuracy_score
 
-from lightsernet_tf.errors import InputError
-from lightsernet_tf.evaluate.bootstrap import bootstrap_intervals
 from lightsernet_tf.train.metrics import UnweightedAccuracy
 
 LABELS = ("anger", "boredom", "disgust", "fear")
@@ -22,76 +18,6 @@ def random_predictions(seed, utterances=160):
     true = generator.integers(0, len(LABELS), utterances)
     wrong = generator.random(utterances) < 0.3
     return true, np.where(wrong, generator.integers(0, len(LABELS), utterances), true)
-
-
-def by_scipy(true, predicted, statistic):
-    result = stats.bootstrap(
-        (true, predicted),
-        statistic,
-        paired=True,
-        vectorized=False,
-        n_resamples=1500,
-        method="percentile",
-        rng=np.random.default_rng(5),
-    )
-    return result.confidence_interval
-
-
-def wa(true, predicted):
-    return np.mean(true == predicted)
-
-
-def ua(true, predicted):
-    return np.mean([np.mean(predicted[true == label] == label) for label in range(len(LABELS))])
-
-
-def f1_by_class(true, predicted):
-    of = [(true == label, predicted == label) for label in range(len(LABELS))]
-    return np.array(
-        [2 * np.sum(is_true & is_predicted) / (is_true.sum() + is_predicted.sum()) for is_true, is_predicted in of]
-    )
-
-
-def macro_f1(true, predicted):
-    return f1_by_class(true, predicted).mean()
-
-
-def weighted_f1(true, predicted):
-    return np.average(f1_by_class(true, predicted), weights=np.bincount(true, minlength=len(LABELS)))
-
-
-@pytest.mark.parametrize("statistic", [wa, ua, macro_f1, weighted_f1])
-def test_intervals_are_those_of_scipys_percentile_bootstrap(statistic):
-    true, predicted = random_predictions(seed=1)
-    ours = bootstrap_intervals(true, predicted, LABELS, seed=0, resamples=20_000)[statistic.__name__]
-    np.testing.assert_allclose(ours, by_scipy(true, predicted, statistic), atol=0.012)
-
-
-def test_the_interval_of_wa_is_that_of_the_binomial_distribution():
-    true = np.zeros(200, int)
-    predicted = (np.arange(200) >= 150).astype(int)  # 150 of 200 right
-    low, high = bootstrap_intervals(true, predicted, LABELS, seed=0, resamples=50_000, confidence=0.9)["wa"]
-    expected = stats.binom.ppf([0.05, 0.95], 200, 0.75) / 200
-    np.testing.assert_allclose((low, high), expected, atol=0.0051)
-
-
-def test_intervals_are_reproducible_and_quick():
-    true, predicted = random_predictions(seed=2, utterances=100_000)
-    began = time.perf_counter()
-    first = bootstrap_intervals(true, predicted, LABELS, seed=3)
-    assert time.perf_counter() - began < 1
-    assert first == bootstrap_intervals(true, predicted, LABELS, seed=3)
-    assert first != bootstrap_intervals(true, predicted, LABELS, seed=4)
-
-
-def test_intervals_survive_a_class_of_one_utterance_and_one_of_none():
-    for low, high in bootstrap_intervals([0, 0, 0, 1], [0, 0, 1, 1], LABELS, seed=0).values():
-        assert 0 <= low < high <= 1
-
-
-def test_nothing_to_resample_is_refused():
-    with pytest.raises(InputError, match="at least one to judge"):
-        bootstrap_intervals([], [], LABELS, seed=0)
 
 
 def streamed(metric, true, probabilities, batch_size=32):
