@@ -1,6 +1,6 @@
-"""A Dask cluster that somebody else started: reached, checked, and given to joblib.
+"""Connects to a running Dask cluster, checks it, and provides it as a joblib backend.
 
-Imported only where ``distributed`` is installed, see `parallel`.
+Imported only if ``distributed`` is installed, see `processes`.
 """
 
 from __future__ import annotations
@@ -29,63 +29,63 @@ _logger = logging.getLogger(__name__)
 
 
 class _Backend(DaskDistributedBackend):
-    """joblib's backend without what makes it wait for ever, or train in the wrong process."""
+    """joblib's backend, fixed so that it neither waits forever nor trains in the wrong process."""
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
         """Return the number of the cluster's cores, at least 2: with 1 joblib would train in the client's process."""
         return max(2, super().effective_n_jobs(n_jobs))
 
     def submit(self, func: Any, callback: Callable[[Any], None] | None = None) -> Future:
-        """Send a task, and tell joblib also of one that Dask gave up, for which it would wait for ever."""
+        """Submit a task and report failures that joblib would otherwise wait for forever."""
         future = super().submit(func, callback)
 
-        def tell(done: Future) -> None:
+        def report(done: Future) -> None:
             error = done.exception()
             if error is not None and callback is not None:
-                callback(error)  # joblib raises an exception that comes as a result
+                callback(error)  # joblib raises exceptions that arrive as results
 
-        future.add_done_callback(tell)
+        future.add_done_callback(report)
         return future
 
 
 def check_scheduler(address: str) -> None:
-    """Say hello to a scheduler.
+    """Check that a scheduler answers.
 
     Raises
     ------
     ConfigError
-        If there is none.
+        If none does.
     """
 
     async def hello() -> None:
         comm = await connect(address, timeout=_CONNECT_SECONDS, **Security().get_connection_args("client"))
         await comm.close()
 
-    try:  # and not with a Client, which after an address that is none complains for ten seconds
-        asyncio.run(asyncio.wait_for(hello(), _CONNECT_SECONDS + 1))  # its own limit is not one for the answer
-    except (asyncio.TimeoutError, MemoryError) as error:  # the first bytes of another answer may read as a huge size
-        raise _no_scheduler(address, "which does not answer as Dask does") from error
+    try:  # not a Client, which logs complaints about a wrong address for ten seconds
+        asyncio.run(asyncio.wait_for(hello(), _CONNECT_SECONDS + 1))  # connect's own limit does not cover the answer
+    except (asyncio.TimeoutError, MemoryError) as error:  # another protocol's first bytes may be taken for a huge size
+        raise _no_scheduler(address, "it does not speak Dask's protocol") from error
     except (OSError, ValueError, TypeError) as error:  # TypeError: certificates are missing
         raise _no_scheduler(address, " ".join(str(error).split())) from error
 
 
 @contextmanager
 def cluster_backend(scheduler: str, folder: Path) -> Iterator[_Backend]:
-    """Give a backend for ``joblib.Parallel`` on the workers of a scheduler, each of which trains one network at a time.
+    """Provide a backend for ``joblib.Parallel`` on the workers of a scheduler; each trains one network at a time.
 
     Parameters
     ----------
     scheduler
-        Its address.
+        Address of the scheduler.
     folder
         What is trained, for messages.
 
     Raises
     ------
     ConfigError
-        If the scheduler does not answer, or its workers are not there or cannot be used.
+        If the scheduler does not answer, or it has no suitable workers.
     RunError
-        If in the block they are lost for good.
+        If scheduler or workers are lost for good within the block.
     """
     try:
         client = Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
@@ -99,20 +99,20 @@ def cluster_backend(scheduler: str, folder: Path) -> Iterator[_Backend]:
             yield _Backend(client=client)
         except KilledWorker as error:
             raise RunError(
-                f"{folder}: expected workers that live to train. Received: {error.allowed_failures + 1} that were lost "
-                f"over the same training, the last of them {error.last_worker.address}, perhaps for want of memory; "
-                "the same command goes on"
+                f"{folder}: expected workers that stay alive. Received: {error.allowed_failures + 1} lost during the "
+                f"same training, the last one {error.last_worker.address}, perhaps for lack of memory; the same "
+                "command continues"
             ) from error
         except CancelledError as error:
             raise RunError(
-                f"{folder}: expected a Dask scheduler that lives until all is trained. Received: {scheduler}, "
-                "which was lost; the same command goes on"
+                f"{folder}: expected a Dask scheduler that stays alive until the end. Received: {scheduler}, "
+                "which was lost; the same command continues"
             ) from error
 
 
 @contextmanager
 def _silent(name: str) -> Iterator[None]:
-    """Keep a logger from telling, with tracebacks, of what is told in one line or mended."""
+    """Silence a logger that prints tracebacks for problems that are handled or reported in one line."""
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)
@@ -141,7 +141,7 @@ def _check_workers(client: Client, scheduler: str) -> None:
     ours = _comparable(versions())
     for worker, found in client.run(versions, on_error="return").items():
         if isinstance(found, OSError):
-            continue  # the worker was lost just now
+            continue  # the worker has just been lost
         if isinstance(found, Exception):
             raise ConfigError(f"--scheduler: expected workers that have lightsernet-tf. Received: {worker}: {found}")
         theirs = _comparable(found)

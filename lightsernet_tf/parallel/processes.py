@@ -1,6 +1,6 @@
-"""Independent trainings side by side, through joblib: on this machine's cores, or on the workers of a Dask cluster.
+"""Runs independent trainings in parallel with joblib: on this machine's cores or on the workers of a Dask cluster.
 
-What this module does not do: know what is trained. A task is a callable that leaves what it comes to in a folder.
+A task is a callable that leaves its results in a folder; this module does not know what is trained.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _logger = logging.getLogger(__name__)
 
 
 def check_spreading(jobs: int, threads: int | None, scheduler: str | None = None) -> None:
-    """Refuse what `run_trainings` cannot do, before anything is read; for the parameters see there.
+    """Refuse options that `run_trainings` cannot fulfil, before anything is read; it documents the parameters.
 
     Raises
     ------
     ConfigError
-        If a number is less than 1, both ``jobs`` and ``scheduler`` say where to train, or that is no scheduler.
+        If a number is less than 1, both ``jobs`` and ``scheduler`` are given, or no scheduler answers.
     """
     if jobs < 1:
         raise ConfigError(f"--jobs: expected at least 1. Received: {jobs}")
@@ -52,12 +52,12 @@ def check_spreading(jobs: int, threads: int | None, scheduler: str | None = None
 
 
 def share_of_cores(processes: int) -> int:
-    """Return how many threads each of some processes gets, so that they do not fight for this machine's cores."""
+    """Return how many threads each of several processes may use without competing for this machine's cores."""
     return max(1, joblib.cpu_count() // processes)
 
 
 def set_threads(threads: int) -> None:
-    """Let TensorFlow use this many threads for an operation, and run as many operations at once.
+    """Let TensorFlow use this many threads within an operation, and run as many operations at once.
 
     Raises
     ------
@@ -78,17 +78,17 @@ def set_threads(threads: int) -> None:
 
 
 def set_up_process(threads: int, parent_pid: int | None = None) -> None:
-    """Ready a process that only trains, as its initializer; a second call changes nothing.
+    """Initialise a process that only trains; a second call changes nothing.
 
-    It will end soon after the process that started it is gone: an orphan must not go on training in a folder that a
-    resumed command wants. (POSIX only; elsewhere a process does not hear of it.)
+    The process exits soon after its parent: an orphan must not continue to train in a folder that a resumed command
+    wants (POSIX only).
 
     Parameters
     ----------
     threads
-        TensorFlow's.
+        Number of TensorFlow's threads.
     parent_pid
-        The process that started this one; none: the one that multiprocessing names, or the system.
+        The process that started this one; none: as reported by multiprocessing or the system.
 
     Raises
     ------
@@ -105,10 +105,10 @@ def set_up_process(threads: int, parent_pid: int | None = None) -> None:
 
 
 def _leave_gpu_memory_to_others() -> None:
-    """Take of a GPU's memory what is needed, where TensorFlow would take all."""
+    """Allocate GPU memory as needed, where TensorFlow would take all of it."""
     import tensorflow as tf
 
-    with contextlib.suppress(RuntimeError):  # a long-lived worker has it that way already
+    with contextlib.suppress(RuntimeError):  # a long-lived worker is set up already
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
 
@@ -116,30 +116,29 @@ def _leave_gpu_memory_to_others() -> None:
 def run_trainings(
     tasks: Mapping[str, Task], folder: Path, *, jobs: int = 1, threads: int | None = None, scheduler: str | None = None
 ) -> None:
-    """Run independent trainings; where one fails, those that have not begun do not begin.
+    """Run independent trainings; after a failure no further one is started.
 
     Parameters
     ----------
     tasks
-        Callables by the name that stands before their lines in the log. They are pickled where another process runs
-        them. On a cluster a task whose worker is lost runs again on another, and has to go on with what is in its
-        folder.
+        Callables by the name that precedes their log lines. They are pickled if another process runs them. On a cluster
+        a task whose worker is lost runs again on another one, and has to continue from what is in its folder.
     folder
-        Where they leave what they come to, for messages.
+        Where they leave their results, for messages.
     jobs
-        How many train at once, each in a process of its own; 1: one after the other, in this process.
+        How many run at once, each in its own process; 1: one after the other, in this process.
     threads
-        TensorFlow's in each; none: the machine's cores shared among the jobs, or 1 on a cluster. In this process they
-        are for the caller to set, with `set_threads` before TensorFlow starts.
+        TensorFlow's threads in each; none: the machine's cores divided among the jobs, or 1 on a cluster. For trainings
+        in this process the caller sets them with `set_threads` before TensorFlow starts.
     scheduler
-        Address of a Dask scheduler whose workers train instead, one at a time each.
+        Address of a Dask scheduler whose workers train instead, one training at a time each.
 
     Raises
     ------
     ConfigError
         If the cluster cannot be reached or used.
     RunError
-        If the processes that train do not live to do it.
+        If a training process dies.
     InputError
         Whatever a task raises.
     """
@@ -149,12 +148,12 @@ def run_trainings(
     elif jobs > 1 and tasks:
         threads = threads or share_of_cores(jobs)
         try:
-            # Other arguments make joblib start other processes, so that none has TensorFlow with other threads.
+            # joblib starts new processes for new arguments, so none keeps TensorFlow with another number of threads.
             _run(tasks, None, n_jobs=jobs, backend="loky", initializer=set_up_process, initargs=(threads, os.getpid()))
         except BrokenProcessPool as error:
             raise RunError(
-                f"{folder}: expected {jobs} processes that live to train the folds. Received: one that was killed, "
-                "perhaps for want of memory; the same command goes on, with fewer --jobs if you like"
+                f"{folder}: expected {jobs} processes to train the folds. Received: one that was killed, perhaps for "
+                "lack of memory; the same command continues, with fewer --jobs if you like"
             ) from error
     else:
         for task in tasks.values():
@@ -163,14 +162,14 @@ def run_trainings(
 
 def _run(tasks: Mapping[str, Task], threads_to_set: int | None, **where: Any) -> None:
     parallel = joblib.Parallel(batch_size=1, pre_dispatch="all", return_as="generator_unordered", **where)
-    # The arguments are small: of those above 1 kB joblib keeps one copy on a single Dask worker, which may be lost.
+    # Small arguments: joblib keeps a single copy of those above 1 kB on one Dask worker, which may be lost.
     calls = [joblib.delayed(_train)(name, task, threads_to_set) for name, task in tasks.items()]
     for count, name in enumerate(parallel(calls), start=1):
         _logger.info("%s is done, %d of %d", name, count, len(tasks))
 
 
 def _train(name: str, task: Task, threads_to_set: int | None) -> str:
-    with _one_training:  # a worker of several threads may have joined the cluster after it was checked
+    with _one_training:  # a multi-threaded worker may have joined the cluster after the check
         if threads_to_set is not None:
             set_threads(threads_to_set)
             _leave_gpu_memory_to_others()
@@ -180,10 +179,10 @@ def _train(name: str, task: Task, threads_to_set: int | None) -> str:
 
 
 def name_lines(name: str) -> None:
-    """Put a name before the package's lines in the log: a process trains one network after the other."""
+    """Prefix the package's log lines with a name: a process runs one training after the other."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(f"{name.replace('%', '%%')}: %(message)s"))
-    logger = logging.getLogger("lightsernet_tf")  # the root logger of a Dask worker is not ours
+    logger = logging.getLogger("lightsernet_tf")  # the root logger of a Dask worker belongs to Dask
     logger.handlers[:] = [handler]
     logger.setLevel(logging.INFO)
     logger.propagate = False

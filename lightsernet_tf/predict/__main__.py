@@ -1,4 +1,4 @@
-"""``python -m lightsernet_tf.predict``: say which emotion is heard in files, folders, a pipe or a microphone."""
+"""``python -m lightsernet_tf.predict``: recognise emotions in files, folders, a pipe or a microphone."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ _EPILOG = """examples:
   python -m lightsernet_tf.predict -- -name-with-a-dash.wav
 
 WAV of any encoding, FLAC, MP3, OGG and AIFF, any rate, any number of channels.
-Exit status: 0 if all was heard, 1 if some of it could not be, 2 if nothing was tried.
-Emotion heard in a voice is uncertain and cultural: no basis for decisions about people."""
+Exit status: 0 if everything was recognised, 1 if something could not be, 2 if nothing was tried.
+Emotions recognised from a voice are uncertain and depend on culture: do not base
+decisions about people on them."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
     _require("ai_edge_litert.interpreter", "the model", "ai-edge-litert")
 
-    from lightsernet_tf.predict.lines import LINES, Layout, csv_header, shown
+    from lightsernet_tf.predict.lines import LINES, Layout, csv_header, escaped
     from lightsernet_tf.predict.recordings import Result
 
     sources = _sources(options)
@@ -54,56 +55,56 @@ def main(arguments: Sequence[str]) -> int:
     names = [source.source if isinstance(source, Result) else str(source) for source in sources]
     layout = Layout(recognizer.labels, options.top, names, named)
     if options.format != "text" and isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # of no text it makes JSON's \udcff
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # file names need not be valid text
     if options.format == "csv":
         print(csv_header(layout), flush=True)
-    heard: list[Result] = []
+    drawn: list[Result] = []
     failed = False
-    ended = [KeyboardInterrupt] if options.microphone else []  # there, the way to end it
-    with contextlib.suppress(*ended), contextlib.closing(_results(recognizer, sources, options)) as results:
+    expected = [KeyboardInterrupt] if options.microphone else []  # Ctrl-C is how a microphone session ends
+    with contextlib.suppress(*expected), contextlib.closing(_results(recognizer, sources, options)) as results:
         for result in results:
             if result.problem is not None:
                 failed = True
-                _tell(f"error: {shown(result.source)}: {shown(result.problem)}")
+                _print_error(f"error: {escaped(result.source)}: {escaped(result.problem)}")
             if result.problem is None or options.format != "text":
                 print(LINES[options.format](result, layout), flush=True)
             if options.png and result.problem is None:
-                heard.append(result)
-    if options.png and heard:
-        _draw(Path(options.inputs[0]), heard, recognizer, options.png)
+                drawn.append(result)
+    if options.png and drawn:
+        _draw(Path(options.inputs[0]), drawn, recognizer, options.png)
     return int(failed)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    description = "Recognise the emotion in speech. Needs NumPy and LiteRT, no TensorFlow."
+    description = "Recognise emotions in speech. Needs NumPy and LiteRT, but no TensorFlow."
     parser = CommandParser("predict", description, _EPILOG, usage=_USAGE)
     parser.add_argument(
         "inputs", nargs="*", metavar="FILE|FOLDER|-", help="sound files, folders of them, or - for raw samples"
     )
     add = parser.add_argument
     add("--model", type=Path, metavar="M", help="a .tflite file of lightsernet_tf.export (default: the shipped one)")
-    add("--format", choices=("text", "json", "csv"), default="text", help="of the lines (default: text)")
-    add("--top", type=_whole(1), metavar="K", help="labels a line, the most probable first (default: text 3, else all)")
-    add("--threads", type=_whole(1, 1024), default=1, metavar="N", help="of the network (default: 1)")
-    add = parser.add_argument_group("listening over time").add_argument
-    add("--timeline", action="store_true", help="a line each hop, about the last window of the model's length")
-    add("--hop", type=float, metavar="S", help="seconds from line to line (default: 0.5)")
-    add("--smooth", type=float, metavar="S", help="average over as many seconds (default: not)")
-    add("--png", type=Path, metavar="OUT", help="of one file: draw its timeline above its waveform")
-    add("--microphone", action="store_true", help="a timeline of what is spoken, until Ctrl-C")
+    add("--format", choices=("text", "json", "csv"), default="text", help="output format (default: text)")
+    add("--top", type=_whole(1), metavar="K", help="print the K most probable labels (default: text 3, others all)")
+    add("--threads", type=_whole(1, 1024), default=1, metavar="N", help="threads of the network (default: 1)")
+    add = parser.add_argument_group("results over time").add_argument
+    add("--timeline", action="store_true", help="one result per hop, each for the window that ends there")
+    add("--hop", type=float, metavar="S", help="seconds between results (default: 0.5)")
+    add("--smooth", type=float, metavar="S", help="average probabilities over S seconds (default: off)")
+    add("--png", type=Path, metavar="OUT", help="draw the timeline of one file above its waveform")
+    add("--microphone", action="store_true", help="a timeline of the default microphone, until Ctrl-C")
     add = parser.add_argument_group("raw samples").add_argument
-    add("--pcm", choices=("s16le", "s32le", "f32le"), default="s16le", help="encoding of - (default: s16le)")
+    add("--pcm", choices=("s16le", "s32le", "f32le"), default="s16le", help="sample encoding of - (default: s16le)")
     add(
         "--rate",
         type=_whole(LOWEST_RATE_HZ, HIGHEST_RATE_HZ),
         metavar="HZ",
-        help="of - and the microphone (default: the model's)",
+        help="sample rate of - and of the microphone (default: the model's)",
     )
-    add("--channels", type=_whole(1, 64), default=1, metavar="N", help="of - (default: 1)")
+    add("--channels", type=_whole(1, 64), default=1, metavar="N", help="channels of - (default: 1)")
 
     arguments = list(arguments)
     options_end = arguments.index("--") if "--" in arguments else len(arguments)
-    options = parser.parse_intermixed_args(arguments[:options_end])  # options may stand before, between, behind names
+    options = parser.parse_intermixed_args(arguments[:options_end])  # options may stand anywhere among the names
     options.inputs += arguments[options_end + 1 :]
     _check(options)
     return options
@@ -158,7 +159,7 @@ def _require(module: str, what: str, package: str) -> None:
 
 
 def _sources(options: argparse.Namespace) -> list[Source]:
-    """Return the files to hear, standard input in its place, and what is wrong with a folder in its place."""
+    """Return files, standard input and, in place of folders that cannot be used, results that say why, in order."""
     from lightsernet_tf.predict.recordings import Result, find_recordings
 
     sources: list[Source] = []
@@ -168,7 +169,7 @@ def _sources(options: argparse.Namespace) -> list[Source]:
             continue
         try:
             sources += find_recordings([Path(name)])
-        except AudioError as error:  # a folder of nothing; the others are still to be heard
+        except AudioError as error:  # an empty folder; the other inputs can still be recognised
             if len(options.inputs) == 1:
                 raise
             sources.append(Result(name, problem=str(error).removeprefix(f"{name}: ")))
@@ -188,7 +189,7 @@ def _recognizer(options: argparse.Namespace) -> EmotionRecognizer:
     with native_messages_hidden():
         recognizer = EmotionRecognizer(options.model or shipped_model(), options.threads)
     if recognizer.description.document.get("proof", {}).get("passed") is False:
-        _tell(f"note: {recognizer.path} did not pass its check against Keras when it was exported, see its card")
+        _print_error(f"note: {recognizer.path} did not pass its check against Keras when it was exported, see its card")
     options.rate = options.rate or recognizer.sample_rate_hz
     options.hop = DEFAULT_HOP_SECONDS if options.hop is None else options.hop
     options.smooth = options.smooth or 0.0
@@ -200,7 +201,7 @@ def _recognizer(options: argparse.Namespace) -> EmotionRecognizer:
 
 
 def _results(recognizer: EmotionRecognizer, sources: Sequence[Source], options: argparse.Namespace) -> Results:
-    from lightsernet_tf.predict.lines import shown
+    from lightsernet_tf.predict.lines import escaped
     from lightsernet_tf.predict.recordings import TOO_LONG, Result, read_file
 
     if options.microphone:
@@ -223,14 +224,16 @@ def _results(recognizer: EmotionRecognizer, sources: Sequence[Source], options: 
             yield Result(str(path), problem=TOO_LONG)
             continue
         if LOWEST_RATE_HZ <= recording.rate_hz < recognizer.sample_rate_hz:
-            _tell(
-                f"note: {shown(str(path))}: {recording.rate_hz} Hz, but the model was trained at "
-                f"{recognizer.sample_rate_hz} Hz and misses the high frequencies: do not trust what it says"
+            _print_error(
+                f"note: {escaped(str(path))}: {recording.rate_hz} Hz, but the model was trained at "
+                f"{recognizer.sample_rate_hz} Hz and misses the high frequencies: do not trust its result"
             )
-        yield from _heard(recognizer, recording, options, alone=len(sources) == 1)
+        yield from _recognized(recognizer, recording, options, alone=len(sources) == 1)
 
 
-def _heard(recognizer: EmotionRecognizer, recording: Recording, options: argparse.Namespace, *, alone: bool) -> Results:
+def _recognized(
+    recognizer: EmotionRecognizer, recording: Recording, options: argparse.Namespace, *, alone: bool
+) -> Results:
     from lightsernet_tf.predict.recordings import chunks_of, recognize, timeline
 
     if not options.timeline:
@@ -244,7 +247,7 @@ def _heard(recognizer: EmotionRecognizer, recording: Recording, options: argpars
 def _pipe(recognizer: EmotionRecognizer, options: argparse.Namespace) -> Results:
     from lightsernet_tf.predict.recordings import TOO_LONG, Recording, Result, joined, read_pcm, recognize, timeline
 
-    with contextlib.suppress(OSError, ValueError):  # where it is no real pipe; a shell may have left it non-blocking
+    with contextlib.suppress(OSError, ValueError):  # it may be no real pipe, or non-blocking
         os.set_blocking(sys.stdin.fileno(), True)
     chunks = read_pcm(sys.stdin.buffer, options.pcm, options.channels, options.rate)
     if options.timeline:
@@ -262,35 +265,35 @@ def _pipe(recognizer: EmotionRecognizer, options: argparse.Namespace) -> Results
 
 
 def _microphone(recognizer: EmotionRecognizer, options: argparse.Namespace) -> Results:
-    from lightsernet_tf.predict.recordings import listen, timeline
+    from lightsernet_tf.predict.recordings import record, timeline
 
-    heard = listen(options.rate)
-    first = next(heard)
-    _tell(f"listening at {options.rate} Hz until Ctrl-C")
+    chunks = record(options.rate)
+    first = next(chunks)
+    _print_error(f"listening at {options.rate} Hz until Ctrl-C")
     yield from timeline(
-        recognizer, "microphone", itertools.chain([first], heard), options.rate, options.hop, options.smooth
+        recognizer, "microphone", itertools.chain([first], chunks), options.rate, options.hop, options.smooth
     )
 
 
 def _progress(items: Collection[Any], what: str) -> Iterator[Any]:
-    """Show how far it is where it takes a while, somebody looks, and the lines themselves do not show it."""
+    """Show a progress bar for slow inputs in a terminal, unless the results themselves appear there."""
     from tqdm import tqdm
 
-    looked_at = sys.stderr is not None and sys.stderr.isatty() and not (sys.stdout and sys.stdout.isatty())
+    watched = sys.stderr is not None and sys.stderr.isatty() and not (sys.stdout and sys.stdout.isatty())
     form = "{desc} {percentage:3.0f} % |{bar:30}| {elapsed} so far, {remaining} left"
-    bar = tqdm(items, desc=what, delay=_PROGRESS_AFTER_SECONDS, disable=not looked_at, bar_format=form, leave=False)
+    bar = tqdm(items, desc=what, delay=_PROGRESS_AFTER_SECONDS, disable=not watched, bar_format=form, leave=False)
     yield from bar
 
 
-def _tell(message: str) -> None:
+def _print_error(message: str) -> None:
     from tqdm import tqdm
 
     if sys.stderr is not None:
-        tqdm.write(message, file=sys.stderr)  # above the progress, if that is shown
+        tqdm.write(message, file=sys.stderr)  # above the progress bar, if there is one
 
 
 def _draw(path: Path, results: Sequence[Result], recognizer: EmotionRecognizer, png: Path) -> None:
-    from lightsernet_tf.predict.lines import shown
+    from lightsernet_tf.predict.lines import escaped
     from lightsernet_tf.predict.recordings import read_file
     from lightsernet_tf.predict.timeline_figure import draw_timeline
 
@@ -298,7 +301,7 @@ def _draw(path: Path, results: Sequence[Result], recognizer: EmotionRecognizer, 
         recording = read_file(path)
     decisions: list[Any] = [result.prediction for result in results]
     draw_timeline(recording.samples, recording.rate_hz, decisions, recognizer.labels, png, title=path.name)
-    _tell(f"drew {shown(str(png))}")
+    _print_error(f"drew {escaped(str(png))}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Results as lines for a terminal (text) or a program (JSON, CSV): one line each."""
+"""Formats results as text, JSON or CSV: one line each."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _WIDEST_NAME = 48
 
 @dataclass(frozen=True)
 class Layout:
-    """What all lines have in common.
+    """Settings shared by all lines.
 
     Parameters
     ----------
     labels
         In the order of the model's outputs.
     top
-        How many labels a line tells, the most probable first; none: in text 3, else all.
+        How many labels a line shows, the most probable first; none: 3 in text, otherwise all.
     sources
-        Names of what will be heard, where they are known: they make a column as wide as they need.
+        Names of the inputs, as far as they are known: they determine the width of the first column.
     named
-        Whether the text tells the source at all.
+        Whether text lines begin with the source.
     """
 
     labels: Sequence[str]
@@ -44,11 +44,11 @@ def text_line(result: Result, layout: Layout) -> str:
     """Return e.g. ``a.wav     0.00 -    3.00 s  anger      87.3 %   happiness 10.1 %, fear 1.2 %``."""
     parts = []
     if layout.named:
-        wanted = (display_width(shown(source)) for source in layout.sources)
+        wanted = (display_width(escaped(source)) for source in layout.sources)
         width = max((width for width in wanted if width <= _WIDEST_NAME), default=0)
-        parts.append(padded(shown(result.source), width))
+        parts.append(padded(escaped(result.source), width))
     if result.prediction is None:
-        return "  ".join([*parts, "could not be heard"])
+        return "  ".join([*parts, "could not be read"])
     if isinstance(result.prediction, Decision):
         parts.append(f"{result.prediction.start_seconds:7.2f} - {result.prediction.end_seconds:7.2f} s")
     ranked = result.prediction.ranked()[: layout.top or _DEFAULT_TOP]
@@ -63,7 +63,7 @@ def text_line(result: Result, layout: Layout) -> str:
 
 
 def json_line(result: Result, layout: Layout) -> str:
-    """Return a JSON object: file, span, label and probabilities by falling size, or file and error."""
+    """Return a JSON object: file, span, label and probabilities in descending order, or file and error."""
     row: dict[str, Any] = {"file": result.source}
     if result.prediction is None:
         row["error"] = result.problem
@@ -75,8 +75,8 @@ def json_line(result: Result, layout: Layout) -> str:
 
 
 def csv_line(result: Result, layout: Layout) -> str:
-    """Return the cells under `csv_header`; those of labels that are not told stay empty."""
-    told = dict(result.prediction.ranked()[: layout.top]) if result.prediction else {}
+    """Return the cells under `csv_header`; those of labels beyond ``top`` stay empty."""
+    ranked = dict(result.prediction.ranked()[: layout.top]) if result.prediction else {}
     span = _span(result)
     return _csv(
         [
@@ -84,14 +84,14 @@ def csv_line(result: Result, layout: Layout) -> str:
             span.get("start_seconds", ""),
             span.get("end_seconds", ""),
             result.prediction.label if result.prediction else "",
-            *(f"{told[label]:.6f}" if label in told else "" for label in layout.labels),
+            *(f"{ranked[label]:.6f}" if label in ranked else "" for label in layout.labels),
             result.problem or "",
         ]
     )
 
 
 def csv_header(layout: Layout) -> str:
-    """Return the names of the columns."""
+    """Return the header line."""
     return _csv(["file", "start_seconds", "end_seconds", "label", *(f"p({label})" for label in layout.labels), "error"])
 
 
@@ -102,8 +102,8 @@ LINES: dict[Format, Callable[[Result, Layout], str]] = {
 }
 
 
-def shown(name: str) -> str:
-    r"""Return a name on one line, with escapes such as ``\n`` for what a terminal would not show."""
+def escaped(name: str) -> str:
+    r"""Return a name on one line, with escapes such as ``\n`` for unprintable characters."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in name)
 
 

@@ -1,7 +1,4 @@
-"""A .tflite model as a function, by LiteRT.
-
-What this module does not do: anything about audio, labels or files.
-"""
+"""Runs a .tflite model with LiteRT; knows nothing of audio, labels or files."""
 
 from __future__ import annotations
 
@@ -25,16 +22,16 @@ class LiteRTNetwork:
     content
         The file's bytes.
     input_shape
-        What it must take, the leading 1 included.
+        Expected input shape, including the leading 1.
     num_outputs
-        How many probabilities it must give.
+        Expected number of probabilities.
     num_threads
         Threads of one call.
 
     Raises
     ------
     ModelError
-        If LiteRT cannot load it, or its input or output is another.
+        If LiteRT cannot load it, or its input or output differs.
     """
 
     def __init__(self, content: bytes, input_shape: tuple[int, ...], num_outputs: int, num_threads: int = 1) -> None:
@@ -74,13 +71,13 @@ class LiteRTNetwork:
 def _only(name: str, details: list[dict[str, Any]], shape: tuple[int, ...]) -> dict[str, Any]:
     found = [(tuple(detail["shape"].tolist()), np.dtype(detail["dtype"]).name) for detail in details]
     if len(found) != 1 or found[0][0] != shape or found[0][1] not in ("float32", "int8"):
-        told = ", ".join(f"{kind} {list(sizes)}" for sizes, kind in found)
-        raise ModelError(f"expected one {name}, float32 or int8 {list(shape)}. Received: {told or 'none'}")
+        received = ", ".join(f"{kind} {list(sizes)}" for sizes, kind in found)
+        raise ModelError(f"expected one {name}, float32 or int8 {list(shape)}. Received: {received or 'none'}")
     return details[0]
 
 
 def quantized(values: FloatArray, detail: dict[str, Any]) -> NDArray[Any]:
-    """Return values as a tensor takes them, by the interpreter's details of it: int8 by its scale, or as they are."""
+    """Return values in the type of a tensor, given the interpreter's details of it: scaled to int8, or unchanged."""
     if detail["dtype"] == np.float32:
         return values
     scale, zero = detail["quantization"]

@@ -1,9 +1,9 @@
-"""A .tflite file that says what it is: behind the flatbuffer stands a zip archive, as TFLite metadata has it.
+"""A .tflite file that describes itself: a zip archive follows the flatbuffer, as in TFLite metadata.
 
 The archive holds ``lightsernet.json`` (the description) and ``labels.txt`` (one label a line, in the order of the
-outputs, not compressed, so that a few lines of C find it). Whatever runs .tflite files passes over both.
+outputs, uncompressed, so that a few lines of C can find it). TFLite runtimes ignore both.
 
-What this module does not do: run a model. It uses the standard library alone, since devices read what export wrote.
+This module needs the standard library alone, since devices read what `export` wrote.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Segments = Literal["centre", "all"]
 _MAGIC = slice(4, 8)
 _MAGIC_VALUE = b"TFL3"
 _END_OF_ARCHIVE = b"PK\x05\x06"
-_LONGEST_DESCRIPTION_BYTES = 2**22  # a damaged archive may promise more than any memory holds
+_LONGEST_DESCRIPTION_BYTES = 2**22  # a damaged archive may announce more than fits into memory
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # of zip; the time of writing would make equal models unequal files
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others unpack without bounds
 _DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, LookupError, ValueError, EOFError, OSError, RuntimeError)
@@ -39,7 +39,7 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, LookupError, ValueErro
 
 @dataclass(frozen=True)
 class Description:
-    """What a model file says of itself.
+    """The description in a model file.
 
     Parameters
     ----------
@@ -50,11 +50,11 @@ class Description:
     sample_rate_hz
         Rate of the waveform.
     window_samples
-        Length of the waveform that is heard at once.
+        Length of the waveform that the model takes.
     min_samples
-        Shortest waveform that means anything: one frame of the front end.
+        Shortest meaningful waveform: one frame of the front end.
     segments
-        Heard of a longer recording: its ``centre``, or ``all`` of it in windows whose probabilities are averaged.
+        Used of a longer recording: its ``centre``, or ``all`` of it in windows whose probabilities are averaged.
     document
         Everything: features, precision, training, measured accuracy, versions, licence.
     """
@@ -121,7 +121,7 @@ def read_model_file(path: Path) -> ModelFile:
 
 
 def read_description(content: bytes) -> Description:
-    """Return what the bytes of a model file say of it.
+    """Return the description in the bytes of a model file.
 
     Raises
     ------

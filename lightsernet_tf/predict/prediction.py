@@ -1,4 +1,4 @@
-"""What a recogniser says: a label, the probability of each, and in a stream the span of time that it is about."""
+"""A recogniser's output: a label, all probabilities, and in a stream the time span that they cover."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SILENCE = "silence"
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is heard.
+    """The recognised emotion.
 
     Parameters
     ----------
@@ -34,13 +34,13 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Decision(Prediction):
-    """What is heard in a span of a stream: up to one window, from its first to behind its last sample."""
+    """The recognised emotion of up to one window of a stream, from its first sample to the end of its last."""
 
     start_seconds: float = field(default=0.0, kw_only=True)
     end_seconds: float = field(default=0.0, kw_only=True)
 
 
 def most_probable(labels: Sequence[str], probabilities: NDArray[Any]) -> Prediction:
-    """Return the prediction that probabilities [classes] amount to."""
+    """Return the prediction for probabilities [classes]."""
     values = [float(value) for value in probabilities]
     return Prediction(labels[int(np.argmax(values))], dict(zip(labels, values, strict=True)))

@@ -1,6 +1,6 @@
-"""Recognising emotions on a device: NumPy and LiteRT, no TensorFlow.
+"""Recognises emotions on a device with NumPy and LiteRT, without TensorFlow.
 
-The model file brings everything else: front end, labels, rate and window.
+The model file holds everything else: front end, labels, sample rate and window length.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lightsernet_tf.predict.waveforms import FloatArray, as_mono, checked_rate_h
 
 
 class EmotionRecognizer:
-    """Hears the emotion in a waveform, with one .tflite file; safe to call from several threads.
+    """Recognises the emotion in a waveform with one .tflite file; safe to call from several threads.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class EmotionRecognizer:
             raise ModelError(f"{path}: {error}") from error
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let another process open the same file."""
+        """Pickle as the path, so that another process opens the same file."""
         return type(self), (self.path, self._num_threads)
 
     @property
@@ -63,26 +63,26 @@ class EmotionRecognizer:
 
     @property
     def sample_rate_hz(self) -> int:
-        """Rate at which the model hears; other rates are converted."""
+        """Sample rate of the model; other rates are converted."""
         return self.description.sample_rate_hz
 
     @property
     def window_seconds(self) -> float:
-        """Length of what the model hears at once."""
+        """Length of the model's window."""
         return self.description.window_samples / self.description.sample_rate_hz
 
     def predict(self, waveform: Any, sample_rate_hz: int) -> Prediction:
-        """Say which emotion is heard in a waveform of any length.
+        """Recognise the emotion in a waveform of any length.
 
-        As in training, the middle of a longer waveform is heard, or all of it in windows whose probabilities are
-        averaged where the model was trained so. Where that is digital silence it is called silence.
+        As in training, only the middle of a longer waveform is used or, if the model was trained so, all of it in
+        windows whose probabilities are averaged. Digital silence gives the label ``silence``.
 
         Parameters
         ----------
         waveform
-            int16, int32 or float [samples] or [samples, channels]; floats from -1 to 1, though any level will do.
+            int16, int32 or float [samples] or [samples, channels]; floats from -1 to 1, though any level works.
         sample_rate_hz
-            Its rate.
+            Sample rate of the waveform.
 
         Raises
         ------
@@ -112,7 +112,7 @@ class EmotionRecognizer:
         smoothing_seconds: float = 0.0,
         silence_db: float = DEFAULT_SILENCE_DB,
     ) -> EmotionStream:
-        """Return a stream to feed chunks of samples to, which decides each hop; for the parameters see there."""
+        """Return an `EmotionStream` with these parameters, which takes chunks and decides once per hop."""
         return EmotionStream(
             self._probabilities,
             self.description,

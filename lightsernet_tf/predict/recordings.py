@@ -1,6 +1,6 @@
-"""Recognising what a user names: files, folders, raw samples from a pipe, a microphone.
+"""The inputs of `predict`: files, folders, raw samples from a pipe, a microphone.
 
-What this module does not do: recognise (see runtime.py) or word the results (see prediction_lines.py).
+Recognising is the business of `recognizer`, formatting the results that of `lines`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lightsernet_tf.predict.stream import DEFAULT_HOP_SECONDS
 SHIPPED_MODEL = "light_sernet_emodb_int8.tflite"
 Encoding = Literal["s16le", "s32le", "f32le"]
 ENCODINGS: dict[Encoding, str] = {"s16le": "<i2", "s32le": "<i4", "f32le": "<f4"}
-# How sound files begin that might be piped in by mistake: WAV and its kin, FLAC, OGG, AIFF, AU, CAF, MP3.
+# First bytes of sound files that might be piped in by mistake: WAV and relatives, FLAC, OGG, AIFF, AU, CAF, MP3.
 _SOUND_FILES = (b"RIFF", b"RIFX", b"RF64", b"riff", b"fLaC", b"OggS", b"FORM", b".snd", b"caff", b"ID3", b"\xff\xfb")
 TOO_LONG = "expected a recording that fits into memory. Received: a longer one; cut it, or pipe it in with --timeline"
 _CHUNK_SECONDS = 0.1
@@ -44,7 +44,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Result:
-    """What is heard in a recording, or in a span of it, or why nothing could be."""
+    """A prediction for a recording or a span of it, or the problem that prevented one."""
 
     source: str
     prediction: Prediction | None = None
@@ -52,12 +52,12 @@ class Result:
 
 
 def shipped_model() -> Path:
-    """Return the model that came with this package.
+    """Return the path of the model that comes with this package.
 
     Raises
     ------
     ModelError
-        If there is none.
+        If it was not installed.
     """
     here = Path(__file__).parents[2] / "tflite" / SHIPPED_MODEL
     if here.is_file():
@@ -95,7 +95,7 @@ def find_recordings(names: Iterable[Path]) -> list[Path]:
 def _is_folder(name: Path) -> bool:
     try:
         return name.is_dir()
-    except OSError:  # a name that cannot be: whoever reads it says what is wrong with it
+    except OSError:  # an impossible name; reading it raises an error that explains
         return False
 
 
@@ -106,7 +106,7 @@ def read_file(path: Path) -> Recording:
 
 
 def recognize(recognizer: EmotionRecognizer, recording: Recording) -> Result:
-    """Say what is heard in a whole recording."""
+    """Recognise a whole recording."""
     try:
         return Result(recording.source, recognizer.predict(recording.samples, recording.rate_hz))
     except AudioError as error:
@@ -123,19 +123,19 @@ def timeline(
     hop_seconds: float = DEFAULT_HOP_SECONDS,
     smoothing_seconds: float = 0.0,
 ) -> Iterator[Result]:
-    """Yield what is heard each hop, as soon as its samples are there; at least one result."""
-    heard, samples = False, 0
+    """Yield a result per hop as soon as its samples have arrived; at least one."""
+    decided, samples = False, 0
     try:
         stream = recognizer.stream(rate_hz, hop_seconds, smoothing_seconds)
         for chunk in chunks:
             samples += len(chunk)
             for decision in stream.feed(chunk):
-                heard = True
+                decided = True
                 yield Result(source, decision)
         for decision in stream.finish():
-            heard = True
+            decided = True
             yield Result(source, decision)
-        if not heard:
+        if not decided:
             shortest = recognizer.description.min_samples / recognizer.sample_rate_hz
             problem = f"waveform: expected at least {shortest:.3f} s. Received: {samples / rate_hz:.3f} s"
             yield Result(source, problem=problem)
@@ -144,18 +144,18 @@ def timeline(
 
 
 def chunks_of(recording: Recording) -> list[NDArray[Any]]:
-    """Return a recording in pieces, so that its decisions come while it is heard."""
+    """Cut a recording into short chunks, so that decisions appear while it is processed."""
     length = max(1, round(_CHUNK_SECONDS * recording.rate_hz))
     return [recording.samples[start : start + length] for start in range(0, len(recording.samples), length)]
 
 
 def read_pcm(stream: BinaryIO, encoding: Encoding, channels: int, rate_hz: int) -> Iterator[NDArray[Any]]:
-    """Yield raw samples [samples, channels] as they arrive; a last one that is not whole is passed over.
+    """Yield raw samples [samples, channels] as they arrive; an incomplete last frame is dropped.
 
     Raises
     ------
     AudioError
-        If it is a sound file that arrives.
+        If the stream begins like a sound file.
     """
     dtype = np.dtype(ENCODINGS[encoding])
     frame_bytes = dtype.itemsize * channels
@@ -173,18 +173,18 @@ def read_pcm(stream: BinaryIO, encoding: Encoding, channels: int, rate_hz: int) 
 
 
 def _read_some(stream: BinaryIO, most: int) -> bytes:
-    # What is there, without waiting for the rest: a microphone's pipe is to be heard as it speaks.
+    # Whatever has arrived, without waiting for more: a live stream must not lag.
     read = getattr(stream, "read1", stream.read)
     return read(most)
 
 
-def listen(rate_hz: int) -> Iterator[NDArray[np.float32]]:
-    """Yield what the default microphone hears, [samples, 1] at a time, until Ctrl-C.
+def record(rate_hz: int) -> Iterator[NDArray[np.float32]]:
+    """Yield samples [samples, 1] of the default microphone until Ctrl-C.
 
     Raises
     ------
     ConfigError
-        If there is no microphone, or nothing to reach it with.
+        If there is no microphone, or no library to access it.
     """
     try:
         import sounddevice
@@ -193,16 +193,16 @@ def listen(rate_hz: int) -> Iterator[NDArray[np.float32]]:
             "--microphone: expected the package sounddevice and the PortAudio library "
             f"(pip install sounddevice; on Debian also: apt install libportaudio2). Received: {_one_line(error)}"
         ) from error
-    heard: queue.Queue[NDArray[np.float32]] = queue.Queue(maxsize=_MOST_WAITING)
+    recorded: queue.Queue[NDArray[np.float32]] = queue.Queue(maxsize=_MOST_WAITING)
 
     def keep(samples: NDArray[np.float32], *_: Any) -> None:
-        with contextlib.suppress(queue.Full):  # whoever is that far behind will not catch up: what is new is lost
-            heard.put_nowait(samples.copy())
+        with contextlib.suppress(queue.Full):  # the consumer is hopelessly behind: drop new samples
+            recorded.put_nowait(samples.copy())
 
     try:
         with sounddevice.InputStream(samplerate=rate_hz, channels=1, dtype="float32", callback=keep):
             while True:
-                yield heard.get(timeout=_SILENT_MICROPHONE_SECONDS)
+                yield recorded.get(timeout=_SILENT_MICROPHONE_SECONDS)
     except (sounddevice.PortAudioError, ValueError) as error:
         raise ConfigError(
             f"--microphone: expected a microphone that gives {rate_hz} Hz (--rate). Received: {_one_line(error)}"

@@ -1,6 +1,6 @@
-"""Listening continuously: chunks of any size in, a decision each hop out, in constant memory.
+"""Continuous recognition: chunks of any size in, a decision per hop out, in constant memory.
 
-What this module does not do: record. A stream hears what it is fed, from one thread.
+A stream does not record; it is fed by one thread.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from lightsernet_tf.predict.waveforms import FloatArray, RateConverter, as_mono,
 
 DEFAULT_HOP_SECONDS = 0.5
 DEFAULT_SILENCE_DB = -60.0
-_MOST_SMOOTHED = 10_000  # more would take longer to average than to hear
+_MOST_SMOOTHED = 10_000  # averaging more would take longer than the network itself
 
 
 class EmotionStream:
-    """Decides each hop over the last window of what it was fed, however it was cut into chunks.
+    """Decides once per hop over the last window of samples, however they were cut into chunks.
 
-    Until a whole window was heard, a decision is about all that was; before the model's ``min_samples`` were, there is
-    none. The probabilities are smoothed, if wanted, by their mean over the decisions of the last ``smoothing_seconds``;
-    silence ends what is averaged.
+    Until a whole window has arrived, a decision covers all samples so far; there is none before the model's
+    ``min_samples``. Probabilities can be averaged over the decisions of the last ``smoothing_seconds``; silence resets
+    the average.
 
     Parameters
     ----------
-    hear
+    predict_window
         Up to one window of mono samples -> probabilities [classes].
     description
-        Of the model that hears.
+        Description of the model.
     sample_rate_hz
         Rate of the chunks.
     hop_seconds
@@ -48,7 +48,7 @@ class EmotionStream:
 
     def __init__(
         self,
-        hear: Callable[[FloatArray], FloatArray],
+        predict_window: Callable[[FloatArray], FloatArray],
         description: Description,
         sample_rate_hz: int,
         hop_seconds: float = DEFAULT_HOP_SECONDS,
@@ -56,7 +56,7 @@ class EmotionStream:
         silence_db: float = DEFAULT_SILENCE_DB,
     ) -> None:
         rate_hz = checked_rate_hz(sample_rate_hz)
-        self._hear_window, self._labels = hear, description.labels
+        self._predict_window, self._labels = predict_window, description.labels
         self._rate_hz, self._min_samples = description.sample_rate_hz, description.min_samples
         _require("hop_seconds", hop_seconds, 0.01, 3600, "0.01 to 3600 seconds")
         _require("smoothing_seconds", smoothing_seconds, 0, 3600, "0 to 3600 seconds")
@@ -69,14 +69,14 @@ class EmotionStream:
         self._lowest_level = 10 ** (silence_db / 20)
         self._hop = max(1, round(hop_seconds * self._rate_hz))
         self._undecided = 0  # samples since the last decision
-        self._heard = 0  # samples in all
+        self._received = 0  # samples in total
         self._ring = np.zeros(description.window_samples, np.float32)  # sample n lies at n modulo its length
         self._smoothed: deque[FloatArray] = deque(maxlen=1 + math.floor(smoothing_seconds / hop_seconds + 1e-9))
         self._converter = None if rate_hz == self._rate_hz else RateConverter(rate_hz, self._rate_hz)
         self._finished = False
 
     def feed(self, chunk: Any) -> list[Decision]:
-        """Hear a chunk and return the decisions that became due, the earliest first.
+        """Take a chunk and return the decisions that became due, the earliest first.
 
         Parameters
         ----------
@@ -86,20 +86,20 @@ class EmotionStream:
         Raises
         ------
         AudioError
-            If it is no such array or holds NaN or infinity; nothing of it is heard then.
+            If it is no such array or holds NaN or infinity; nothing of it is used then.
         """
         if self._finished:
             raise AudioError("chunk: expected none after finish(). Received: one")
         samples = as_mono(chunk)
-        return list(self._hear(self._converter.convert(samples) if self._converter else samples))
+        return list(self._advance(self._converter.convert(samples) if self._converter else samples))
 
     def finish(self) -> list[Decision]:
-        """Hear what is still held back and return the last decisions; the last hop may be a short one."""
-        decisions = list(self._hear(self._converter.finish())) if self._converter and not self._finished else []
+        """Process what is still buffered and return the last decisions; the last hop may be shorter."""
+        decisions = list(self._advance(self._converter.finish())) if self._converter and not self._finished else []
         self._finished = True
         return decisions + (self._decide() if self._undecided else [])
 
-    def _hear(self, samples: FloatArray) -> Iterator[Decision]:
+    def _advance(self, samples: FloatArray) -> Iterator[Decision]:
         while len(samples):
             fitting = samples[: self._hop - self._undecided]
             self._keep(fitting)
@@ -109,17 +109,17 @@ class EmotionStream:
 
     def _keep(self, samples: FloatArray) -> None:
         self._undecided += len(samples)
-        self._heard += len(samples)
+        self._received += len(samples)
         newest = samples[-len(self._ring) :]
-        self._ring[np.arange(self._heard - len(newest), self._heard) % len(self._ring)] = newest
+        self._ring[np.arange(self._received - len(newest), self._received) % len(self._ring)] = newest
 
     def _decide(self) -> list[Decision]:
         self._undecided = 0
-        if self._heard < self._min_samples:
+        if self._received < self._min_samples:
             return []
-        length = min(self._heard, len(self._ring))
-        prediction = self._predict(np.roll(self._ring, -self._heard)[-length:])  # the newest sample last
-        start, end = (self._heard - length) / self._rate_hz, self._heard / self._rate_hz
+        length = min(self._received, len(self._ring))
+        prediction = self._predict(np.roll(self._ring, -self._received)[-length:])  # the newest sample last
+        start, end = (self._received - length) / self._rate_hz, self._received / self._rate_hz
         return [Decision(prediction.label, prediction.probabilities, start_seconds=start, end_seconds=end)]
 
     def _predict(self, window: FloatArray) -> Prediction:
@@ -127,7 +127,7 @@ class EmotionStream:
         if level == 0 or level < self._lowest_level:
             self._smoothed.clear()
             return Prediction(SILENCE)
-        self._smoothed.append(self._hear_window(window))
+        self._smoothed.append(self._predict_window(window))
         return most_probable(self._labels, np.mean(self._smoothed, axis=0))
 
 

@@ -1,6 +1,6 @@
-"""A picture of a long recording: what is heard of it over time, above its waveform.
+"""A picture of the emotions in a long recording over time, above its waveform.
 
-Matplotlib's objects are used without pyplot, as in figures.py.
+Matplotlib's objects are used without pyplot, which keeps global state.
 """
 
 from __future__ import annotations
@@ -70,15 +70,15 @@ def draw_timeline(
 ) -> None:
     """Draw the most probable label and all probabilities, stacked, above the waveform; silence is hatched.
 
-    A decision is drawn over the hop that it ends with, since it tells what was heard up to then. Of a recording so long
-    that its decisions would stand closer than can be seen, neighbours are averaged.
+    A decision is drawn over the hop that it ends with, since its window ends there. In long recordings, neighbouring
+    decisions that could not be distinguished are averaged.
 
     Parameters
     ----------
     samples
         [samples] or [samples, channels].
     rate_hz
-        Its rate.
+        Sample rate of the waveform.
     decisions
         In order, at least one.
     labels
@@ -109,7 +109,7 @@ def draw_timeline(
     strip.set_title(heading, font=font, fontsize=12, parse_math=False)
     _draw_legend(picture, layers, names, font)
     window = max(decision.end_seconds - decision.start_seconds for decision in decisions)
-    note = f"Each step tells what was heard in the {window:.3g} s up to its end."
+    note = f"Each step shows the result for the {window:.3g} s up to its end."
     picture.supxlabel(note, x=0.01, ha="left", fontsize=8, color=_NOTE)
     write_png(picture, path)
 

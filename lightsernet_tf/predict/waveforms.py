@@ -1,7 +1,6 @@
-"""Waveforms on a device, in NumPy: any type, channels and rate to what a model hears.
+"""Waveforms on a device, in NumPy: from any type, channels and rate to the windows of a model.
 
-What this module does not do: read audio files (see sound_files.py). soxr is imported only where a waveform of another
-rate comes.
+soxr is imported only for waveforms of another rate.
 """
 
 from __future__ import annotations
@@ -48,8 +47,8 @@ def as_mono(waveform: Any) -> FloatArray:
             f"waveform: expected shape [samples] or [samples, channels] with 1 to {_MOST_CHANNELS} channels. "
             f"Received: shape {array.shape}"
         )
-    with np.errstate(over="ignore", invalid="ignore"):  # what is beyond float32 becomes infinite and is refused below
-        # Of one memory order, or else a chunk's mean over its channels could depend on how long the chunk is.
+    with np.errstate(over="ignore", invalid="ignore"):  # values beyond float32 become infinite and are refused below
+        # In C order: otherwise the mean over channels could depend on the length of the chunk.
         samples = (array / _FULL_SCALE[array.dtype.name]).astype(np.float32, order="C")
     if not (np.abs(samples) <= _LOUDEST).all():
         raise AudioError(f"waveform: expected finite samples of up to {_LOUDEST:g}. Received: NaN, infinity or more")
@@ -57,12 +56,12 @@ def as_mono(waveform: Any) -> FloatArray:
 
 
 def resample(mono: FloatArray, from_hz: int, to_hz: int) -> FloatArray:
-    """Return a waveform [samples] at another rate, converted as training does."""
+    """Return a waveform [samples] at another rate, converted as in training."""
     return soxr().resample(mono, from_hz, to_hz, quality="HQ")
 
 
 def soxr() -> Any:
-    """Return the resampler's module, which waveforms at the model's own rate do without."""
+    """Return the module ``soxr``, which waveforms at the model's own rate do not need."""
     try:
         import soxr as module
     except ImportError as error:
@@ -95,12 +94,12 @@ _SEGMENTS = {"centre": _centre, "all": _all}
 
 
 def windows_of(mono: FloatArray, num_samples: int, segments: Segments) -> list[FloatArray]:
-    """Return what is heard of a waveform [samples], each at most ``num_samples`` long, as training cuts it."""
+    """Return the windows of a waveform [samples], each at most ``num_samples`` long, cut as in training."""
     return _SEGMENTS[segments](mono, num_samples)
 
 
 class RateConverter:
-    """Converts the rate in blocks of one length, so that the cut into chunks cannot be heard in the result."""
+    """Converts the rate in blocks of fixed length, so that the result does not depend on the chunks."""
 
     def __init__(self, from_hz: int, to_hz: int) -> None:
         self._stream = soxr().ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")
@@ -108,7 +107,7 @@ class RateConverter:
         self._filled = 0
 
     def convert(self, samples: FloatArray) -> FloatArray:
-        """Return what has become ready at the new rate."""
+        """Return the samples that are ready at the new rate."""
         converted = [np.zeros(0, np.float32)]
         while len(samples):
             fitting = samples[: len(self._block) - self._filled]
@@ -121,5 +120,5 @@ class RateConverter:
         return np.concatenate(converted)
 
     def finish(self) -> FloatArray:
-        """Return the rest."""
+        """Return the remaining samples."""
         return self._stream.resample_chunk(self._block[: self._filled], last=True)

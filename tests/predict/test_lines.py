@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lightsernet_tf.predict.lines import LINES, Layout, csv_header, csv_line, json_line, shown, text_line
+from lightsernet_tf.predict.lines import LINES, Layout, csv_header, csv_line, escaped, json_line, text_line
 from lightsernet_tf.predict.prediction import SILENCE, Decision, Prediction
 from lightsernet_tf.predict.recordings import Result
 
@@ -58,7 +58,7 @@ def test_silence_is_said(name):
 
 
 def test_text_without_a_prediction_says_so():
-    assert text_line(UNHEARD, Layout(LABELS)) == "a.wav  could not be heard"
+    assert text_line(UNHEARD, Layout(LABELS)) == "a.wav  could not be read"
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
@@ -69,8 +69,8 @@ def test_text_is_one_line_whatever_the_name(name):
 
 
 def test_names_are_shown_as_they_are_or_escaped():
-    assert shown("Ärger 声.wav") == "Ärger 声.wav"
-    assert shown("a\nb\x1b[31m\udcff") == "a\\nb\\x1b[31m\\udcff"
+    assert escaped("Ärger 声.wav") == "Ärger 声.wav"
+    assert escaped("a\nb\x1b[31m\udcff") == "a\\nb\\x1b[31m\\udcff"
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)

@@ -18,10 +18,10 @@ from lightsernet_tf.predict.recordings import (
     chunks_of,
     find_recordings,
     joined,
-    listen,
     read_file,
     read_pcm,
     recognize,
+    record,
     shipped_model,
     timeline,
 )
@@ -224,7 +224,7 @@ def test_the_microphone_is_heard_as_it_speaks(monkeypatch):
             opened.append("closed")
 
     fake_sounddevice(monkeypatch, InputStream=InputStream)
-    chunks = listen(RATE_HZ)
+    chunks = record(RATE_HZ)
     assert [next(chunks).tolist(), next(chunks).tolist()] == [[[1], [1], [1]], [[2], [2], [2]]]
     chunks.close()
     assert opened == [(RATE_HZ, 1, "float32"), "closed"]
@@ -233,7 +233,7 @@ def test_the_microphone_is_heard_as_it_speaks(monkeypatch):
 def test_without_sounddevice_a_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(ConfigError, match=r"--microphone: .*pip install sounddevice.*apt install libportaudio2"):
-        next(listen(RATE_HZ))
+        next(record(RATE_HZ))
 
 
 def test_without_portaudio_a_sentence_says_what_to_install(tmp_path, monkeypatch):
@@ -241,7 +241,7 @@ def test_without_portaudio_a_sentence_says_what_to_install(tmp_path, monkeypatch
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
     with pytest.raises(ConfigError, match=r"libportaudio2.*Received: PortAudio library not found"):
-        next(listen(RATE_HZ))
+        next(record(RATE_HZ))
 
 
 def test_without_a_microphone_a_sentence_says_so(monkeypatch):
@@ -253,14 +253,14 @@ def test_without_a_microphone_a_sentence_says_so(monkeypatch):
         ConfigError,
         match=r"--microphone: expected a microphone that gives \d+ Hz \(--rate\)\. Received: Error querying device -1",
     ):
-        next(listen(RATE_HZ))
+        next(record(RATE_HZ))
 
 
 def test_a_microphone_that_gives_nothing_ends_with_a_sentence(monkeypatch):
     monkeypatch.setattr(predicting, "_SILENT_MICROPHONE_SECONDS", 0.05)
     fake_sounddevice(monkeypatch, InputStream=lambda **_: contextlib.nullcontext())
     with pytest.raises(ConfigError, match=r"--microphone: expected samples\. Received: none for 0\.05 s"):
-        next(listen(RATE_HZ))
+        next(record(RATE_HZ))
 
 
 def test_a_listener_who_falls_behind_loses_samples_and_no_memory(monkeypatch):
@@ -273,7 +273,7 @@ def test_a_listener_who_falls_behind_loses_samples_and_no_memory(monkeypatch):
 
     monkeypatch.setattr(predicting, "_SILENT_MICROPHONE_SECONDS", 0.05)
     fake_sounddevice(monkeypatch, InputStream=flood)
-    heard = listen(RATE_HZ)
+    heard = record(RATE_HZ)
     assert [next(heard)[0, 0] for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ConfigError, match="expected samples"):
         next(heard)
