@@ -104,7 +104,7 @@ def test_two_jobs_are_two_processes_with_their_share_of_the_cores(tmp_path, capf
 
     tasks = {"a": functools.partial(tell, tmp_path / "a"), "killed": functools.partial(die_after, tmp_path / "a")}
     (tmp_path / "a").unlink()
-    message = r"^runs: expected 2 processes that live to train the folds\. Received: one that was killed.*--jobs"
+    message = r"^runs: expected 2 processes to train the folds\. Received: one that was killed.*--jobs"
     with pytest.raises(RunError, match=message):
         run_trainings(tasks, Path("runs"), jobs=2, threads=threads + 2)
     assert told(tmp_path / "a")[1:] == [threads + 2, threads + 2]
