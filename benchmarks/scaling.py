@@ -279,13 +279,12 @@ def training_part(bench: Bench) -> None:
 
 
 def _print_checkpoints(bench: Bench, network: Any) -> None:
-    from lightsernet_tf.runs.checkpoints import EpochWeights, save_state
-    from lightsernet_tf.runs.run import Run
+    from lightsernet_tf.runs.checkpoints import save_state, save_weights
 
-    run = Run.reserve(bench.folder / "checkpoints_alone")
+    weights, state = (bench.folder / "checkpoints_alone" / name for name in ("epoch_0001.weights.h5", "state.npz"))
     writers: dict[str, tuple[Path, Callable[[], object]]] = {
-        "weights of an epoch": (run.weights_path(1), partial(EpochWeights(run, network).on_epoch_end, 0, {})),
-        "state": (run.state_path, partial(save_state, run.state_path, network, network.optimizer, [])),
+        "weights of an epoch": (weights, partial(save_weights, weights, network)),
+        "state": (state, partial(save_state, state, network, network.optimizer, [])),
     }
     print_header("file", "bytes", "CPU ms", "wall ms, flushed to the disk")
     for name, (path, write) in writers.items():
@@ -574,12 +573,15 @@ def _pooled(bench: Bench, utterances: int, speakers: int) -> list[float]:
     split_seconds, split_bytes, prediction_seconds, prediction_bytes = [], 0, [], 0
     for number, fold in enumerate(experiment.folds):
         split = dataclasses.replace(experiment.config.split, fold=number)
-        run = Run.reserve(path / fold.name)
-        with timed() as took:
-            run.describe(dataclasses.replace(experiment.config, split=split), describe_split(experiment, fold))
+        config = dataclasses.replace(experiment.config, split=split)
+        about = {"labels": list(experiment.labels), "notes": []}
+        with (
+            timed() as took,
+            Run.create(path / fold.name, config, describe_split(experiment, fold), about, Path.touch) as run,
+        ):
+            pass
         split_seconds.append(took.cpu)
         split_bytes += (run.path / "split.json").stat().st_size
-        run.start({"labels": list(experiment.labels), "notes": []})
         run.write_history([{column: 1.0 for column in HISTORY_COLUMNS}])
         run.weights_path(1).parent.mkdir()
         run.weights_path(1).touch()

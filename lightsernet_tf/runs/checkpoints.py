@@ -19,47 +19,27 @@ import numpy as np
 
 from lightsernet_tf.errors import RunError
 from lightsernet_tf.files import write_bytes, written_beside
-from lightsernet_tf.runs.run import HISTORY_COLUMNS, HistoryRow, Run, choose_epoch
+from lightsernet_tf.runs.run import HistoryRow, Run, choose_epoch
 
 
-class EpochWeights(keras.callbacks.ModelCheckpoint):
-    """Keep the weights of every epoch, without the optimiser's variables, whole or not at all."""
+def keep_epoch(run: Run, network: keras.Model, rows: Sequence[HistoryRow]) -> None:
+    """Make the last of some epochs part of a run, and remove the weights that are not to be kept.
 
-    def __init__(self, run: Run, network: keras.Model) -> None:
-        super().__init__(str(run.weights_path(0)), save_weights_only=True)
-        self._run = run
-        # A model that was never compiled, on the same layers: Keras would store the optimiser's variables too.
-        self._weights_only = keras.Model(network.inputs, network.outputs)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Write the weights of the epoch that ended."""
-        self.set_model(self._weights_only)
-        with written_beside(self._run.weights_path(epoch + 1)) as beside:
-            # HDF5 crashes where the disk is full; a plain file, of more bytes than the weights, is an error instead.
-            beside.write_bytes(bytes(5 * self._weights_only.count_params()))
-            self.filepath = str(beside).replace("{", "{{").replace("}", "}}")
-            super().on_epoch_end(epoch, logs)
-
-
-class EpochState(keras.callbacks.Callback):
-    """Write the state and the table of epochs, and remove the weights that are not to be kept."""
-
-    def __init__(self, run: Run, network: keras.Model, history: list[HistoryRow]) -> None:
-        super().__init__()
-        self._run = run
-        self._network = network
-        self._history = history
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Make the epoch that ended part of the run."""
-        figures = logs or {}
-        row: HistoryRow = {"epoch": epoch + 1, **{key: float(figures[key]) for key in HISTORY_COLUMNS[1:]}}
-        save_state(self._run.state_path, self._network, self.model.optimizer, [*self._history, row])
-        self._history.append(row)
-        self._run.write_history(self._history)
-        config = self._run.config.train
-        for dropped in set(self._run.kept_epochs()) - epochs_to_keep(self._history, config.keep, config.choose_by):
-            self._run.weights_path(dropped).unlink()
+    Parameters
+    ----------
+    run
+        The run.
+    network
+        Compiled, as it is after that epoch.
+    rows
+        The figures of all epochs.
+    """
+    config = run.config.train
+    save_weights(run.weights_path(len(rows)), network)
+    save_state(run.state_path, network, network.optimizer, rows)
+    run.write_history(rows)
+    for dropped in set(run.kept_epochs()) - epochs_to_keep(rows, config.keep, config.choose_by):
+        run.weights_path(dropped).unlink()
 
 
 def epochs_to_keep(history: Sequence[HistoryRow], keep: str, choose_by: str) -> set[int]:
@@ -74,9 +54,20 @@ def epochs_to_keep(history: Sequence[HistoryRow], keep: str, choose_by: str) -> 
     return always | {epoch for epoch in epochs if epoch % step == 0}
 
 
+def save_weights(path: Path, network: keras.Model) -> None:
+    """Write the weights of a network, without the optimiser's variables, whole or not at all."""
+    # A model that was never compiled, on the same layers: Keras would store the optimiser's variables too.
+    weights_only = keras.Model(network.inputs, network.outputs, name="functional")
+    with written_beside(path) as beside:
+        # HDF5 crashes where the disk is full; a plain file, of more bytes than the weights, is an error instead.
+        beside.write_bytes(bytes(5 * weights_only.count_params()))
+        weights_only.save_weights(beside)
+
+
 def save_state(path: Path, network: keras.Model, optimizer: keras.Optimizer, history: Sequence[HistoryRow]) -> None:
     """Write weights, moving statistics, the state of dropout and of the optimiser, and the history."""
-    arrays = {f"variable_{n:03d}": value for n, value in enumerate(_values(network, optimizer))}
+    variables = map(keras.ops.convert_to_numpy, _variables(network, optimizer))
+    arrays = {f"variable_{n:03d}": value for n, value in enumerate(variables)}
     # In memory first: an archive that a full disk cuts short cannot be closed without a second error.
     archive = io.BytesIO()
     np.savez(archive, history=np.array(json.dumps(list(history))), **arrays)
@@ -134,7 +125,3 @@ def load_weights(network: keras.Model, path: Path) -> None:
 
 def _variables(network: keras.Model, optimizer: keras.Optimizer) -> list[Any]:
     return [*network.variables, *optimizer.variables]
-
-
-def _values(network: keras.Model, optimizer: keras.Optimizer) -> list[np.ndarray]:
-    return [keras.ops.convert_to_numpy(variable) for variable in _variables(network, optimizer)]

@@ -15,8 +15,8 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,8 @@ from lightsernet_tf.config import Config
 from lightsernet_tf.config_identity import with_whole_paths
 from lightsernet_tf.config_parser import config_yaml, load_config
 from lightsernet_tf.errors import ConfigError, RunError, RunExistsError
-from lightsernet_tf.files import PARTIAL_PREFIX, locked, write_csv, write_json, write_text
+from lightsernet_tf.files import write_csv, write_json, write_text
+from lightsernet_tf.runs.folders import held, refuse_used_folder
 from lightsernet_tf.versions import versions
 
 RUN_FORMAT = 1
@@ -43,9 +44,6 @@ HISTORY_COLUMNS = (
     "val_macro_f1",
     "val_weighted_f1",
 )
-
-LOCK = ".lock"
-_UNSTARTED = (LOCK, "config.yaml", "split.json", "state.npz")  # what a run that was killed before it began leaves
 
 HistoryRow = dict[str, float]
 
@@ -66,49 +64,65 @@ class Run:
         return run
 
     @classmethod
-    def reserve(cls, path: Path) -> Run:
-        """Make the folder of a new run; ``describe`` says in it what is trained and ``start`` makes it a run.
+    @contextmanager
+    def create(
+        cls,
+        path: Path,
+        config: Config,
+        split: dict[str, Any],
+        about: dict[str, Any],
+        write_state: Callable[[Path], None],
+        wait_seconds: float = 0.0,
+    ) -> Iterator[Run]:
+        """Make a run, and hold its folder until the block ends.
+
+        Its ``run.json`` is written last. A folder without it is no run, and may be made one again.
+
+        Parameters
+        ----------
+        path
+            The folder; a new one, or what a process left that was killed before there was a run.
+        config
+            The settings.
+        split
+            The fold, as `runs.fold.describe_split` returns it.
+        about
+            What ``run.json`` holds beside the format and the versions.
+        write_state
+            Writes the state before the first epoch to a path.
+        wait_seconds
+            As of `held`.
 
         Raises
         ------
         RunError
-            If there already is something else in the folder.
+            If there is something else in the folder, or another process holds it.
         """
         run = cls(Path(path).expanduser())
         run._refuse_another()
-        refuse_used_folder(run.path, _UNSTARTED)
-        make_folder(run.path)
-        return run
+        refuse_used_folder(run.path, ("config.yaml", "split.json", "state.npz"))
+        with run.held(wait_seconds):
+            run._refuse_another()  # again: the process that held the folder until now may have made a run of it
+            write_text(run.path / "config.yaml", config_yaml(with_whole_paths(config)))
+            write_json(run.path / "split.json", split)
+            write_state(run.state_path)
+            write_json(run.path / "run.json", {"format": RUN_FORMAT, **about, "versions": versions()})
+            yield run
 
-    def describe(self, config: Config, split: dict[str, Any]) -> None:
-        """Write the settings and the fold."""
-        self._refuse_another()  # again: whoever held the folder until now may have made a run of it
-        write_text(self.path / "config.yaml", config_yaml(with_whole_paths(config)))
-        write_json(self.path / "split.json", split)
-
-    @contextmanager
-    def held(self, wait_seconds: float = 0.0) -> Iterator[None]:
+    def held(self, wait_seconds: float = 0.0) -> AbstractContextManager[None]:
         """Keep other processes from training in the folder.
 
         Parameters
         ----------
         wait_seconds
-            How long to wait for one that does to be gone.
+            How long to wait for one that does.
 
         Raises
         ------
         RunError
             If one does.
         """
-        try:
-            with locked(self.path / LOCK, wait_seconds):
-                yield
-        except BlockingIOError as error:
-            raise RunError(f"{self.path}: expected a run that nobody trains. Received: another process does") from error
-
-    def start(self, about: dict[str, Any]) -> None:
-        """Write ``run.json``, which makes the folder a run; whatever resuming needs is there already."""
-        write_json(self.path / "run.json", {"format": RUN_FORMAT, **about, "versions": versions()})
+        return held(self.path, "a run that nobody trains", wait_seconds)
 
     @cached_property
     def config(self) -> Config:
@@ -244,36 +258,6 @@ def choose_epoch(history: Sequence[HistoryRow], choose_by: str) -> int:
         return -math.inf if math.isnan(figure) else figure, -loss, -row["epoch"]
 
     return int(max(history, key=goodness)["epoch"])
-
-
-def refuse_used_folder(path: Path, harmless: Sequence[str]) -> None:
-    """Refuse a folder for something new, unless all in it is harmless or what a killed process left half-written.
-
-    Raises
-    ------
-    RunError
-        If there is anything else in it; the message names it.
-    """
-    for name in sorted(inner.name for inner in path.iterdir()) if path.is_dir() else []:
-        if name not in harmless and not name.startswith(PARTIAL_PREFIX):
-            raise RunError(f"{path}: expected a new folder. Received: one with {name}; choose another --run_name")
-
-
-def make_folder(path: Path) -> None:
-    """Make a folder, unless it is there.
-
-    Raises
-    ------
-    RunError
-        If it cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:  # ValueError: a name that no file system takes
-        raise RunError(
-            f"{path}: expected a folder that can be made (runs_dir, run_name). "
-            f"Received: {getattr(error, 'strerror', error)}"
-        ) from error
 
 
 def _ranges(numbers: Sequence[int]) -> str:

@@ -1,22 +1,26 @@
 """One network and one fold: built, compiled and fitted by the settings of an experiment.
 
-What this module does not do: keep anything. ``training`` puts a run's folder around it.
+What this module does not do: keep anything. `train.fold` puts a run's folder around it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import keras
+import numpy as np
 
 from lightsernet_tf.data.batches import steps_per_epoch, training_batches
 from lightsernet_tf.data.experiment import Experiment
 from lightsernet_tf.data.splits import Fold
 from lightsernet_tf.errors import ConfigError
+from lightsernet_tf.evaluate.predictors import Predictor, keras_predictor, predictor_for
+from lightsernet_tf.evaluate.scores import FIGURES, score
 from lightsernet_tf.model.losses import class_weights, make_loss
 from lightsernet_tf.model.replicas import batches_for_replicas
 from lightsernet_tf.runs.run import HistoryRow
-from lightsernet_tf.train.callbacks import LearningRate, Validation
+from lightsernet_tf.train.callbacks import EpochRecorder
 from lightsernet_tf.train.metrics import UnweightedAccuracy
 
 
@@ -41,8 +45,10 @@ def fit_network(
     network: keras.Model,
     experiment: Experiment,
     fold: Fold,
-    history: list[HistoryRow],
     last_epoch: int,
+    *,
+    rows: Sequence[HistoryRow] = (),
+    keep: Callable[[Sequence[HistoryRow]], None] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> keras.callbacks.History:
     """Train a compiled network, judging the validation data after each epoch.
@@ -54,12 +60,14 @@ def fit_network(
     experiment, fold
         The data and the settings. The learning rates and the order of every epoch are those of a training of
         ``train.epochs`` epochs.
-    history
-        The figures of the epochs that are trained. Whoever keeps more of them appends to it, see `LearningRate`.
     last_epoch
         How many epochs are trained at the end.
+    rows
+        The figures of the epochs that are trained already.
+    keep
+        Called at the end of each epoch with the figures of all epochs.
     callbacks
-        Called after those that set the learning rate and add the validation figures to an epoch's.
+        Called at the end of each epoch after ``keep``, with the validation figures among the epoch's.
 
     Returns
     -------
@@ -69,14 +77,16 @@ def fit_network(
     Raises
     ------
     RunError
-        If the loss is no number any more.
+        If the loss is not finite.
     """
     config = experiment.config.train
-    rows = experiment.store.segments_of(fold.train)
-    class_ids = experiment.class_ids[experiment.store.utterance_of_segment[rows]]
+    segments = experiment.store.segments_of(fold.train)
+    class_ids = experiment.class_ids[experiment.store.utterance_of_segment[segments]]
+    predict = predictor_for(experiment, keras_predictor(network))
+    validate = partial(validation_figures, predict, network.loss, experiment, fold)
     batches = training_batches(
         experiment.store,
-        rows,
+        segments,
         class_ids,
         batch_size=config.batch_size,
         seed=config.seed,
@@ -84,18 +94,31 @@ def fit_network(
         class_weights=fold_class_weights(experiment, fold),
         augment=experiment.config.augment,
         features=experiment.config.features,
-        first_epoch=len(history),
+        first_epoch=len(rows),
         last_epoch=last_epoch,
     )
     return network.fit(
         batches_for_replicas(batches, network.distribute_strategy),
         epochs=last_epoch,
-        initial_epoch=len(history),
+        initial_epoch=len(rows),
         steps_per_epoch=steps_per_epoch(class_ids, config.batch_size, config.balance),
-        callbacks=[LearningRate(config, history), Validation(experiment, fold, network, network.loss), *callbacks],
+        callbacks=[EpochRecorder(config, validate, rows, keep), *callbacks],
         shuffle=False,  # the order is the data set's own, a function of (seed, epoch)
         verbose=0,
     )
+
+
+def validation_figures(
+    predict: Predictor, loss: keras.losses.Loss, experiment: Experiment, fold: Fold
+) -> dict[str, float]:
+    """Return the figures of a fold's validation data, by their names in the table of epochs."""
+    probabilities = predict(fold.validation)  # [utterances, classes]
+    true = experiment.class_ids[list(fold.validation)]  # [utterances]
+    scores = score(true, probabilities, experiment.labels)
+    return {
+        "val_loss": float(loss(true, probabilities.astype(np.float32))),
+        **{f"val_{figure}": getattr(scores, figure) for figure in FIGURES},
+    }
 
 
 def fold_class_weights(experiment: Experiment, fold: Fold) -> dict[int, float] | None:

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -17,7 +18,7 @@ from lightsernet_tf.data.splits import Fold, choose_fold
 from lightsernet_tf.errors import RunError, RunExistsError, WriteError
 from lightsernet_tf.model.network import build_network
 from lightsernet_tf.model.replicas import training_strategy
-from lightsernet_tf.runs.checkpoints import EpochState, EpochWeights, load_state, save_state
+from lightsernet_tf.runs.checkpoints import keep_epoch, load_state, save_state
 from lightsernet_tf.runs.fold import describe_split, same_fold
 from lightsernet_tf.runs.run import HistoryRow, Run
 from lightsernet_tf.train.callbacks import Progress
@@ -66,21 +67,17 @@ def train(
     notes += [note for note in load_initial_weights(network, experiment, fold) if note not in notes]
     compile_network(network, experiment)
     path = run_path or Path(config.runs_dir).expanduser() / (config.run_name or run_name(config))
-    run = Run.reserve(path)
-    with run.held(wait_seconds):
-        run.describe(config, describe_split(experiment, fold))
-        save_state(run.state_path, network, network.optimizer, [])
-        run.start(
-            {
-                "labels": list(experiment.labels),
-                "input_shape": list(experiment.store.input_shape),
-                "seeds": {"train": config.train.seed, "split": config.split.seed},
-                "threads": _threads(),
-                "replicas": strategy.num_replicas_in_sync,
-                "notes": notes,
-                "left_out": [[str(path), reason] for path, reason in experiment.left_out],
-            }
-        )
+    about = {
+        "labels": list(experiment.labels),
+        "input_shape": list(experiment.store.input_shape),
+        "seeds": {"train": config.train.seed, "split": config.split.seed},
+        "threads": _threads(),
+        "replicas": strategy.num_replicas_in_sync,
+        "notes": notes,
+        "left_out": [[str(path), reason] for path, reason in experiment.left_out],
+    }
+    write_state = partial(save_state, network=network, optimizer=network.optimizer, history=[])
+    with Run.create(path, config, describe_split(experiment, fold), about, write_state, wait_seconds) as run:
         _fit(run, experiment, fold, network, [], until_epoch)
     return run
 
@@ -118,9 +115,9 @@ def resume(
         _warn_of_another_machine(run, strategy.num_replicas_in_sync)
         network = build_network(experiment, strategy)
         compile_network(network, experiment)
-        history = load_state(run.state_path, network, network.optimizer)
-        run.write_history(history)
-        _fit(run, experiment, fold, network, history, until_epoch)
+        rows = load_state(run.state_path, network, network.optimizer)
+        run.write_history(rows)
+        _fit(run, experiment, fold, network, rows, until_epoch)
     return run
 
 
@@ -186,38 +183,34 @@ def _fit(
     experiment: Experiment,
     fold: Fold,
     network: keras.Model,
-    history: list[HistoryRow],
+    rows: Sequence[HistoryRow],
     until_epoch: int | None,
 ) -> None:
     epochs = run.config.train.epochs
     last_epoch = min(until_epoch or epochs, epochs)
-    if len(history) >= last_epoch:
-        _logger.info("%s: %d of %d epochs are trained", run.path, len(history), epochs)
+    if len(rows) >= last_epoch:
+        _logger.info("%s: %d of %d epochs are trained", run.path, len(rows), epochs)
         return
     for note in run.notes:
         _logger.warning("note: %s", note)
-    callbacks = [
-        Progress(epochs, history),
-        EpochWeights(run, network),
-        EpochState(run, network, history),
-        keras.callbacks.TensorBoard(str(run.tensorboard_dir), write_graph=False),
-    ]
+    keep = partial(keep_epoch, run, network)
+    callbacks = [Progress(epochs), keras.callbacks.TensorBoard(str(run.tensorboard_dir), write_graph=False)]
     try:
-        fit_network(network, experiment, fold, history, last_epoch, callbacks)
+        fit_network(network, experiment, fold, last_epoch, rows=rows, keep=keep, callbacks=callbacks)
     except KeyboardInterrupt:
-        _logger.warning("stopped; %s", _how_to_resume(run, history))
+        _logger.warning("stopped; %s", _how_to_resume(run))
         raise
     except (OSError, MemoryError, tf.errors.OpError) as error:
         what = error.filename if isinstance(error, OSError) and error.filename else run.path
-        told = f"{_first_line(error)}; {_how_to_resume(run, history)}"
+        reason = f"{_first_line(error)}; {_how_to_resume(run)}"
         if _is_of_the_disk(error):
-            raise WriteError(f"{what}: could not write: {told}") from error
+            raise WriteError(f"{what}: could not write: {reason}") from error
         if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
             raise RunError(
                 f"train.batch_size: expected batches that fit into memory. Received: {run.config.train.batch_size} "
-                f"utterances of {experiment.store.input_shape} ({told})"
+                f"utterances of {experiment.store.input_shape} ({reason})"
             ) from error
-        raise RunError(f"{what}: expected TensorFlow to train. Received: {type(error).__name__}: {told}") from error
+        raise RunError(f"{what}: expected TensorFlow to train. Received: {type(error).__name__}: {reason}") from error
 
 
 def _is_of_the_disk(error: Exception) -> bool:
@@ -236,8 +229,8 @@ def _first_line(error: Exception) -> str:
     return reason.strip().split("\n")[0] or type(error).__name__
 
 
-def _how_to_resume(run: Run, history: Sequence[HistoryRow]) -> str:
+def _how_to_resume(run: Run) -> str:
     return (
-        f"{len(history)} of {run.config.train.epochs} epochs are kept in {run.path}; "
+        f"{len(run.history())} of {run.config.train.epochs} epochs are kept in {run.path}; "
         f"go on with: python -m lightsernet_tf.train --resume '{run.path}'"
     )

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +18,8 @@ from pathlib import Path
 from lightsernet_tf.config_identity import PLACES, differing_keys, with_whole_paths
 from lightsernet_tf.config_parser import config_yaml, load_config
 from lightsernet_tf.errors import ConfigError, RunError
-from lightsernet_tf.files import locked, write_text
-from lightsernet_tf.runs.run import LOCK, make_folder, refuse_used_folder
+from lightsernet_tf.files import write_text
+from lightsernet_tf.runs.folders import held, refuse_used_folder
 from lightsernet_tf.tune.settings import SearchSettings
 from lightsernet_tf.tune.space import SearchSpace, describe_space
 from lightsernet_tf.tune.space_reader import make_space
@@ -71,7 +70,7 @@ class Search:
                 f"{search.path}: expected a new folder. Received: one with a search; go on with it by --resume "
                 f"'{search.path}', or choose another --run_name"
             )
-        refuse_used_folder(search.path, [LOCK])
+        refuse_used_folder(search.path)
         for line in describe_space(search.space):
             _logger.info("searching %s", line)
         return search
@@ -152,8 +151,7 @@ class Search:
         forbidden = _FORBIDDEN | (_HYPERBAND_FORBIDDEN if hyperband else {})
         return make_space(self.settings.search.space, self.settings, forbidden)
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> AbstractContextManager[None]:
         """Keep other processes from choosing trials in the folder.
 
         Raises
@@ -161,14 +159,7 @@ class Search:
         RunError
             If one does.
         """
-        make_folder(self.path)
-        try:
-            with locked(self.path / LOCK):
-                yield
-        except BlockingIOError as error:
-            raise RunError(
-                f"{self.path}: expected a search that nobody runs. Received: another process does"
-            ) from error
+        return held(self.path, "a search that nobody runs")
 
 
 def search_path(settings: SearchSettings) -> Path:

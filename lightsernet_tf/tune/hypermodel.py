@@ -95,12 +95,9 @@ class LightSERNetHyperModel(keras_tuner.HyperModel):
         experiment = self._experiment_of(hp)
         fold = choose_fold(experiment.folds, experiment.config.split)
         # What Hyperband goes on with is the weights alone: to the schedule every epoch until then was a better one.
-        history: list[HistoryRow] = [{"epoch": epoch + 1, "val_loss": 1e9 - epoch} for epoch in range(initial_epoch)]
-        remember = keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda epoch, logs: history.append({"epoch": epoch + 1, **logs})
-        )
+        rows: list[HistoryRow] = [{"epoch": epoch + 1, "val_loss": 1e9 - epoch} for epoch in range(initial_epoch)]
         last_epoch = min(epochs or experiment.config.train.epochs, experiment.config.train.epochs)
-        return fit_network(model, experiment, fold, history, last_epoch, [remember, *(callbacks or [])])
+        return fit_network(model, experiment, fold, last_epoch, rows=rows, callbacks=callbacks or [])
 
     def _experiment_of(self, hp: keras_tuner.HyperParameters) -> Experiment:
         config = with_values(self.config, self.space.values_of(hp.values))

@@ -25,7 +25,7 @@ from lightsernet_tf.config_parser import config_from, with_values
 from lightsernet_tf.errors import ConfigError, InputError, RunError, WriteError
 from lightsernet_tf.files import PARTIAL_PREFIX
 from lightsernet_tf.parallel.processes import name_lines, set_up_process
-from lightsernet_tf.runs.run import LOCK
+from lightsernet_tf.runs.folders import LOCK
 from lightsernet_tf.tune.trial import FoldOutcome, Trial, read_trial, trial_path, write_trial
 
 if TYPE_CHECKING:

@@ -74,7 +74,7 @@ def fit(config, strategy):
     experiment = prepare(config)
     network = network_module.build_network(experiment, strategy)
     compile_network(network, experiment)
-    return network, fit_network(network, experiment, experiment.folds[0], [], config.train.epochs).history
+    return network, fit_network(network, experiment, experiment.folds[0], config.train.epochs).history
 
 
 for name, changes in settings.items():

@@ -1,4 +1,6 @@
-"""What a run keeps of its epochs; killed processes are in ``test_training``."""
+"""What a run keeps of its epochs; killed processes are in tests/train/test_fold.py."""
+
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from lightsernet_tf.config import Config
 from lightsernet_tf.errors import RunError
 from lightsernet_tf.model.light_sernet import light_sernet
-from lightsernet_tf.runs.checkpoints import EpochWeights, epochs_to_keep, load_state, load_weights, save_state
+from lightsernet_tf.runs.checkpoints import epochs_to_keep, keep_epoch, load_state, load_weights, save_state
 from lightsernet_tf.runs.run import HISTORY_COLUMNS, Run
 
 HISTORY = [{"epoch": 1, "loss": 0.1 + 0.2, "val_loss": float("nan")}, {"epoch": 2, "loss": 1e-17, "val_loss": 2.0}]
@@ -105,17 +107,13 @@ def test_a_state_that_is_something_else_is_refused(tmp_path):
 def kept(tmp_path_factory):
     """The weights of the paper's network after an epoch, as a run keeps them."""
     path = tmp_path_factory.mktemp("kept") / "run ü"
-    run = Run.reserve(path)
-    run.describe(Config(), {})
-    run.start({"labels": list("abcdefg"), "notes": [], "left_out": []})
+    with Run.create(path, Config(), {}, {"labels": list("abcdefg"), "notes": [], "left_out": []}, Path.touch) as run:
+        pass
     network = light_sernet((184, 40, 1), 7, seed=3)
     optimizer = keras.optimizers.Adam()
     optimizer.build(network.trainable_variables)
     network.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", jit_compile=False)
-    callback = EpochWeights(run, network)
-    callback.set_model(network)
-    callback.on_epoch_end(0, {"loss": 1.0})
-    run.write_history([dict.fromkeys(HISTORY_COLUMNS, 0.5) | {"epoch": 1}])
+    keep_epoch(run, network, [dict.fromkeys(HISTORY_COLUMNS, 0.5) | {"epoch": 1}])
     return run, network
 
 

@@ -2,6 +2,7 @@ import csv
 import logging
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,10 +17,9 @@ def runs(tmp_path):
     """Three runs whose validation UA and learning rate are in opposite order."""
     for name, ua, rate in (("low", 0.2, 1e-6), ("high", 0.9, 1e-3), ("cv/fold_00", 0.5, 1e-4)):
         config = Config(train=TrainConfig(epochs=1, learning_rate=rate))
-        run = Run.reserve(tmp_path / "runs 语" / name)
-        run.describe(config, {"fold": "hold_out"})
-        run.start({"labels": ["a"], "notes": []})
-        run.write_history([dict.fromkeys(HISTORY_COLUMNS, 0.0) | {"epoch": 1, "val_ua": ua}])
+        about = {"labels": ["a"], "notes": []}
+        with Run.create(tmp_path / "runs 语" / name, config, {"fold": "hold_out"}, about, Path.touch) as run:
+            run.write_history([dict.fromkeys(HISTORY_COLUMNS, 0.0) | {"epoch": 1, "val_ua": ua}])
     return tmp_path / "runs 语"
 
 

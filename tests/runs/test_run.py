@@ -2,6 +2,7 @@ import json
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -20,9 +21,8 @@ def figures(epoch, ua=0.5, loss=1.0):
 
 
 def make_run(path, config=None, *, history=(), kept=()):
-    run = Run.reserve(path)
-    run.describe(config or Config(), SPLIT)
-    run.start(ABOUT)
+    with Run.create(path, config or Config(), SPLIT, ABOUT, Path.touch) as run:
+        pass
     if history:
         run.write_history(history)
     for epoch in kept:
@@ -103,6 +103,13 @@ def test_damaged_settings_are_an_error_of_the_run(tmp_path, text):
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(RunError, match=r"config\.yaml: "):
         _ = Run.open(tmp_path).config
+
+
+def test_a_run_from_before_there_was_a_key_opens_with_its_default(tmp_path):
+    config = Config(train=TrainConfig(epochs=3))
+    make_run(tmp_path, config)
+    (tmp_path / "config.yaml").write_text("train: {epochs: 3}\nmodel: {}\n")
+    assert Run.open(tmp_path).config == config
 
 
 def test_history_reads_back_to_the_bit(tmp_path):

@@ -2,6 +2,7 @@ import csv
 import json
 import logging
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -50,9 +51,9 @@ JUST_BEGUN = replace(
 
 def make_run(path, config=None, *, val_ua=(), kept=None, test=None, notes=(), fold="fold_00"):
     """Make a run with an epoch for each validation UA; `test` maps judged epochs to the UA of their test data."""
-    run = Run.reserve(path)
-    run.describe(config or Config(), {"fold": fold})
-    run.start({"labels": ["a"], "notes": list(notes)})
+    about = {"labels": ["a"], "notes": list(notes)}
+    with Run.create(path, config or Config(), {"fold": fold}, about, Path.touch) as run:
+        pass
     rows = [
         dict.fromkeys(HISTORY_COLUMNS, 1.0) | {"epoch": epoch, "val_ua": ua, "val_wa": ua / 2, "val_macro_f1": ua / 4}
         for epoch, ua in enumerate(val_ua, start=1)

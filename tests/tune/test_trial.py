@@ -1,6 +1,7 @@
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,9 +17,8 @@ COMPLETED = Trial("07", "completed", VALUES, epochs=3, folds=(FIRST, SECOND))
 
 
 def make_run(path, epochs, seconds=2.5):
-    run = Run.reserve(path)
-    run.describe(Config(), {"fold": path.name})
-    run.start({"labels": ["a"], "notes": []})
+    with Run.create(path, Config(), {"fold": path.name}, {"labels": ["a"], "notes": []}, Path.touch) as run:
+        pass
     rows = [dict.fromkeys(HISTORY_COLUMNS, 1.0) | {"epoch": n + 1, "seconds": seconds} for n in range(epochs)]
     if rows:
         run.write_history(rows)
