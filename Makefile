@@ -1,4 +1,5 @@
-# make train: install into .venv and train on the demo corpus. make test: the same .venv, lint, types, tests.
+# make train: install into .venv and train on the demo corpus.
+# make lint (seconds), make quick (a minute: what neither trains nor starts processes), make test (everything).
 # Another interpreter: make train PYTHON=python3.12
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,17 +9,24 @@ PYTHON := $(shell for candidate in python3 python3.11 python3.12 python3.10 pyth
 	&& { echo "$$candidate"; break; }; done)
 endif
 
-.PHONY: train test clean
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+.PHONY: train lint quick test clean
 
 train: $(VENV)/.installed
 	$(BIN)/python -m lightsernet_tf.train
 
-test: $(VENV)/.installed-test
+lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+
+quick: lint
+	$(PYTEST) -m "not slow"
+
+test: lint
+	$(PYTEST)
 
 clean:
 	rm -rf $(VENV)

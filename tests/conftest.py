@@ -11,6 +11,12 @@ import soundfile
 from lightsernet_tf.config import AudioConfig, Config, CorpusConfig, SplitConfig, TrainConfig
 from lightsernet_tf.reporting import fonts
 
+if (
+    "PYTEST_XDIST_WORKER" in os.environ
+):  # the workers share the cores; read when TensorFlow is imported, also by children
+    for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(threads, "1")
+
 SHARED = Path(os.environ.get("LIGHTSERNET_SHARED", Path(__file__).parents[2] / "shared"))
 
 

@@ -136,7 +136,7 @@ def test_the_task_of_a_killed_worker_runs_on_another_until_dask_gives_it_up(tmp_
         alive = {worker.popen.pid for worker in running.workers if worker.popen.poll() is None}
         assert len(alive) == 2
         assert ids[0] in alive
-        message = r"^runs: expected workers that live to train\. Received: 2 that were lost over the same training"
+        message = r"^runs: expected workers that stay alive\. Received: 2 lost during the same training"
         with pytest.raises(RunError, match=message):
             run(running.address, (die, tmp_path / "b"))
         assert (tmp_path / "b").read_text() == "xx"
@@ -157,6 +157,6 @@ def test_a_lost_scheduler_is_told(tmp_path):
             running.scheduler.popen.kill()
             assert command.popen.wait(60) == 2
             assert command.said().splitlines()[1:] == [
-                "error: runs: expected a Dask scheduler that lives until all is trained. "
-                f"Received: {running.address}, which was lost; the same command goes on"
+                "error: runs: expected a Dask scheduler that stays alive until the end. "
+                f"Received: {running.address}, which was lost; the same command continues"
             ]
