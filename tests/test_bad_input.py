@@ -620,7 +620,7 @@ def test_resuming_takes_no_other_option(refused, trained):
 def test_a_folder_with_a_run_is_not_trained_into(refused, options, tiny_corpus, trained):
     more = ["--runs_dir", trained[0].parent, "--run_name", trained[0].name]
     assert "expected a new folder. Received: one with a run" in refused(train, *options(tiny_corpus, *more))
-    assert "expected the folder of a cross-validation. Received: a run" in refused(
+    assert "expected the folder of this cross-validation, or none. Received: a run" in refused(
         cross_validate, *options(tiny_corpus, *more)
     )
 

@@ -1,4 +1,4 @@
-"""All folds of a protocol, also once for each of several seeds: ordinary runs, then a report over all test data."""
+"""All folds of a protocol, also once for each of several seeds: ordinary runs, then a report on all test data."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def cross_validate(
     scheduler: str | None = None,
     seeds: Sequence[int] = (),
 ) -> CrossValidation | RepeatedSeeds:
-    """Train and judge all folds, and pool what they say of their test data.
+    """Train and judge all folds, and pool the predictions for their test data.
 
     A finished fold is not trained again and a stopped one goes on, so the same call continues a killed one. However the
     folds are spread, with the same number of threads on the same kind of processor the figures are the same to the bit.
@@ -87,9 +87,10 @@ def cross_validate(
         set_threads(threads)  # TensorFlow starts where features are computed
     experiment = prepare(config)
     path = Path(config.runs_dir).expanduser() / (config.run_name or cross_validation_name(config, seeds))
-    experiments = {path / f"seed_{seed}": experiment.under(_with_seed(config, seed)) for seed in seeds}
+    with_seeds = {seed: replace(config, train=replace(config.train, seed=seed)) for seed in seeds}
+    experiments = {path / f"seed_{seed}": experiment.under(one) for seed, one in with_seeds.items()}
     experiments = experiments or {path: experiment}
-    _claim(path, {folder: one.config for folder, one in experiments.items()}, seeds)
+    _claim(path, {folder: one.config for folder, one in experiments.items()}, repeated=bool(seeds))
     try:
         run_trainings(
             {
@@ -179,36 +180,31 @@ def _run_fold_on_worker(config: Config, path: Path) -> None:
     run_fold(config, path, wait_seconds=math.inf)
 
 
-def _claim(path: Path, configs: Mapping[Path, Config], seeds: Sequence[int]) -> None:
+def _claim(path: Path, configs: Mapping[Path, Config], *, repeated: bool) -> None:
     """Write the settings of each cross-validation into its folder, unless something else is there."""
-    if (path / "run.json").exists():
-        raise RunError(f"{path}: expected the folder of a cross-validation. Received: a run; choose another --run_name")
-    if (path / "search.yaml").exists():
-        raise RunError(
-            f"{path}: expected the folder of a cross-validation. Received: a search; choose another --run_name"
-        )
     of_one, of_seeds = path / _SETTINGS, sorted(path.glob(f"seed_*/{_SETTINGS}"))
-    if seeds and of_one.exists():
-        raise RunError(
-            f"{path}: expected no folder, or one of repeated seeds. Received: a cross-validation without --seeds; "
-            "choose another --run_name"
-        )
-    if of_seeds and not seeds:
-        names = ", ".join(file.parent.name for file in of_seeds)
-        raise RunError(
-            f"{path}: expected no folder, or one of a cross-validation without --seeds. Received: one of repeated "
-            f"seeds ({names}); name --seeds, or choose another --run_name"
-        )
+    others = {
+        "a run": (path / "run.json").exists(),
+        "a search": (path / "search.yaml").exists(),
+        "a cross-validation without --seeds": repeated and of_one.exists(),
+        f"a cross-validation with --seeds ({', '.join(file.parent.name for file in of_seeds)})": of_seeds
+        and not repeated,
+    }
+    for other, is_there in others.items():
+        if is_there:
+            raise RunError(
+                f"{path}: expected the folder of this cross-validation, or none. Received: {other}; choose another "
+                "--run_name"
+            )
     for folder, config in configs.items():
         for settings in of_seeds or [of_one]:
-            _refuse_others(path, settings, config, any_seed=folder != settings.parent)
+            if settings.exists():
+                _refuse_others(path, settings, config, any_seed=folder != settings.parent)
     for folder, config in configs.items():
         write_text(folder / _SETTINGS, config_yaml(replace(config, split=replace(config.split, fold=0))))
 
 
 def _refuse_others(path: Path, settings: Path, config: Config, *, any_seed: bool) -> None:
-    if not settings.exists():
-        return
     try:
         found = load_config(settings)
     except ConfigError as error:
@@ -219,7 +215,3 @@ def _refuse_others(path: Path, settings: Path, config: Config, *, any_seed: bool
             f"{path}: expected no folder, or a cross-validation with {key}={ours!r}. Received: one with {other!r} "
             f"(in {settings}); choose another --run_name"
         )
-
-
-def _with_seed(config: Config, seed: int) -> Config:
-    return replace(config, train=replace(config.train, seed=seed))

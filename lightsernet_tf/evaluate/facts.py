@@ -9,36 +9,41 @@ from lightsernet_tf.data.experiment import Experiment
 from lightsernet_tf.data.splits import Fold
 
 
-def fold_facts(experiment: Experiment, fold: Fold) -> dict[str, Any]:
-    """Return the facts of an experiment, and the speakers of each part of a fold."""
-    speakers = {f"{part} speakers": experiment.speakers(ids) or "none" for part, ids in fold.parts().items()}
-    return {**experiment_facts(experiment), "fold": fold.name, **speakers}
+def experiment_facts(experiment: Experiment, fold: Fold | None = None) -> dict[str, Any]:
+    """Return by name what is trained and how; with a fold, also on which speakers."""
+    config, train = experiment.config, experiment.config.train
+    weights = ", ".join(f"{label} {weight:g}" for label, weight in train.class_weights.items())
+    augmented = [f"{name} {value:g}" for name, value in dataclasses.asdict(config.augment).items() if value]
+    return {
+        **data_facts(experiment, fold),
+        "loss": ", ".join([train.loss, *(f"{key} {value:g}" for key, value in train.loss_parameters().items())]),
+        "balance": train.balance + (f": {weights}" if weights else ""),
+        "training": f"{train.epochs} epochs, batch {train.batch_size}, learning rate {train.learning_rate:g} "
+        f"({train.schedule}), dropout {config.model.dropout:g}",
+        "seed": train.seed,
+        "epoch chosen": f"by {train.choose_by} on the {choosing_data(experiment)} data",
+        **({"augmentation": augmented} if augmented else {}),
+    }
 
 
-def experiment_facts(experiment: Experiment) -> dict[str, Any]:
-    """Return what is trained and how, by name."""
+def data_facts(experiment: Experiment, fold: Fold | None = None) -> dict[str, Any]:
+    """Return by name what the data is; with a fold, also the speakers of its parts."""
     config = experiment.config
-    train = config.train
     features = f"{config.features.kind} {list(experiment.store.input_shape)}, {config.audio.duration_seconds:g} s"
     if config.features.max_frequency_hz is not None:
         features += f", up to {config.features.max_frequency_hz:g} Hz"
     if config.audio.segments == "all":
         features += ", all segments"
-    given = ", ".join(f"{label} {weight:g}" for label, weight in train.class_weights.items())
-    facts: dict[str, Any] = {
+    facts = {
         "corpus": f"{experiment.corpus.name}, {experiment.num_used} utterances",
         "labels": experiment.labels,
         "protocol": f"{config.split.protocol}, split seed {config.split.seed}",
         "features": features,
-        "loss": ", ".join([train.loss, *(f"{key} {value:g}" for key, value in train.loss_parameters().items())]),
-        "balance": train.balance + (f": {given}" if given else ""),
-        "training": f"{train.epochs} epochs, batch {train.batch_size}, learning rate {train.learning_rate:g} "
-        f"({train.schedule}), dropout {config.model.dropout:g}",
-        "seed": train.seed,
-        "epoch chosen": f"by {train.choose_by} on the {choosing_data(experiment)} data",
     }
-    augmented = [f"{name} {value:g}" for name, value in dataclasses.asdict(config.augment).items() if value]
-    return facts | ({"augmentation": augmented} if augmented else {})
+    if fold is None:
+        return facts
+    speakers = {f"{part} speakers": experiment.speakers(ids) or "none" for part, ids in fold.parts().items()}
+    return {**facts, "fold": fold.name, **speakers}
 
 
 def choosing_data(experiment: Experiment) -> Literal["validation", "test"]:

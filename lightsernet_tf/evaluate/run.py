@@ -11,7 +11,7 @@ import numpy as np
 from lightsernet_tf.data.experiment import Experiment, prepare
 from lightsernet_tf.data.splits import Fold
 from lightsernet_tf.evaluate.diagnosis import Evidence, diagnose
-from lightsernet_tf.evaluate.facts import choosing_data, fold_facts
+from lightsernet_tf.evaluate.facts import choosing_data, experiment_facts
 from lightsernet_tf.evaluate.figures import draw_curves, draw_sweep
 from lightsernet_tf.evaluate.judgement import Judgement, judge, judge_parts
 from lightsernet_tf.evaluate.predictors import Predictor, keras_predictor, predictor_for
@@ -69,7 +69,7 @@ def evaluate_run(run: Run, epoch: str = "best", experiment: Experiment | None = 
         parts,
         notes,
         facts={
-            **fold_facts(experiment, fold),
+            **experiment_facts(experiment, fold),
             "versions": run.about["versions"],
             "epoch judged": f"{number} of {len(history)}" + (", named by hand" if by_hand else ""),
         },

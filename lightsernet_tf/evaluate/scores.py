@@ -1,7 +1,7 @@
 """Figures of judged utterances: weighted and unweighted accuracy, F1, confusion, by class and by speaker.
 
 WA is the share of utterances that are right; UA is the mean of the class recalls. A class without an utterance has no
-recall: UA and macro F1 are means over the classes that are there, and `Scores.absent` names the others.
+recall: UA and macro F1 are means over the classes present, and `Scores.absent` names the others.
 """
 
 from __future__ import annotations
@@ -29,37 +29,37 @@ class Scores:
 
     Parameters
     ----------
-    labels
-        Classes in the order of the network's outputs.
-    confusion
-        Utterances, int [classes, classes]: rows are the true class, columns the predicted one.
     wa, ua, macro_f1, weighted_f1
-        Shares from 0 to 1; UA and macro F1 are means over the classes that are there.
-    precision, recall, f1
-        By class, float [classes]; NaN for a class without an utterance, precision 0 for a class never predicted.
-    support
-        Utterances of each class, int [classes].
+        Shares from 0 to 1; UA and macro F1 are means over the classes present.
     loss
         Mean cross entropy in nats; none where only the predicted classes are known.
-    absent
-        Labels of the classes without an utterance.
     loss_standard_error
         Standard error of ``loss`` as a mean over utterances; none where there is no loss or a single utterance.
+    labels
+        Classes in the order of the network's outputs.
+    absent
+        Labels of the classes without an utterance.
+    support
+        Utterances of each class, int [classes].
+    precision, recall, f1
+        By class, float [classes]; NaN for a class without an utterance, precision 0 for a class never predicted.
+    confusion
+        Utterances, int [classes, classes]: rows are the true class, columns the predicted one.
     """
 
-    labels: tuple[str, ...]
-    confusion: NDArray[np.int64]
     wa: float
     ua: float
     macro_f1: float
     weighted_f1: float
+    loss: float | None
+    loss_standard_error: float | None
+    labels: tuple[str, ...]
+    absent: tuple[str, ...]
+    support: NDArray[np.int64]
     precision: FloatArray
     recall: FloatArray
     f1: FloatArray
-    support: NDArray[np.int64]
-    loss: float | None
-    absent: tuple[str, ...]
-    loss_standard_error: float | None = None
+    confusion: NDArray[np.int64]
 
     @property
     def utterances(self) -> int:
@@ -73,18 +73,8 @@ class Scores:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON; what is undefined for an absent class is ``None``."""
-        by_class = {name: _numbers_or_none(getattr(self, name)) for name in ("precision", "recall", "f1")}
-        return {
-            "utterances": self.utterances,
-            **{name: getattr(self, name) for name in FIGURES},
-            "loss": self.loss,
-            "loss_standard_error": self.loss_standard_error,
-            "labels": list(self.labels),
-            "absent": list(self.absent),
-            "support": self.support.tolist(),
-            **by_class,
-            "confusion": self.confusion.tolist(),
-        }
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {"utterances": self.utterances, **{name: _plain(value) for name, value in values.items()}}
 
 
 @dataclass(frozen=True)
@@ -98,7 +88,7 @@ class Spread:
 
     def to_dict(self) -> dict[str, float | None]:
         """Return plain data for JSON; an undefined ``std`` is ``None``."""
-        return {**dataclasses.asdict(self), "std": None if math.isnan(self.std) else self.std}
+        return {name: _plain(value) for name, value in dataclasses.asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -240,5 +230,8 @@ def _ratio(numerator: NDArray[Any], denominator: NDArray[Any], *, where_none: fl
     return np.divide(numerator, denominator, out=np.full(numerator.shape, where_none), where=denominator > 0)
 
 
-def _numbers_or_none(values: FloatArray) -> list[float | None]:
-    return [None if math.isnan(value) else value for value in values.tolist()]
+def _plain(value: Any) -> Any:
+    """Return a value for JSON, where NaN is ``None``."""
+    if isinstance(value, (float, np.ndarray)):
+        return np.where(np.isnan(value), None, value).tolist()  # type: ignore[call-overload]
+    return list(value) if isinstance(value, tuple) else value

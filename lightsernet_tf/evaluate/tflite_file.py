@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from lightsernet_tf.config import AudioConfig, Config, FeatureConfig
 from lightsernet_tf.data.experiment import Experiment, prepare
 from lightsernet_tf.data.splits import Fold, choose_fold
 from lightsernet_tf.errors import ConfigError, ModelError
-from lightsernet_tf.evaluate.facts import fold_facts
+from lightsernet_tf.evaluate.facts import data_facts
 from lightsernet_tf.evaluate.judgement import judge_parts
 from lightsernet_tf.evaluate.predictors import Predictor, predictor_for
 from lightsernet_tf.evaluate.report import Evaluation, write_report
@@ -48,14 +48,20 @@ def evaluate_file(path: Path, config: Config, output: Path | None = None) -> Eva
     predict = _predictor(file, experiment)
     fold = choose_fold(experiment.folds, config.split)
     parts = judge_parts(predict, experiment, fold)
-    notes = _notes(file.description.document, experiment, fold)
+    document = file.description.document
+    notes, trained = _notes(document, experiment, fold), document.get("training", {})
     report_path = write_report(
         output or path.with_name(f"{path.stem}_report"),
         path.name,
         experiment,
         parts,
         notes,
-        facts=_facts(file, experiment, fold),
+        facts={
+            **data_facts(experiment, fold),
+            "file": f"{file.description.input}, {document.get('precision')}",
+            "trained on": f"{trained.get('corpus')}; {trained.get('protocol')}; epoch {trained.get('epoch')}",
+            "versions": versions(),
+        },
         file=path.name,
     )
     return Evaluation(str(path), notes, parts, report_path)
@@ -119,26 +125,10 @@ def _known_speakers(document: Mapping[str, Any], experiment: Experiment, fold: F
     # Files exported before the description had a corpus name it only at the beginning of this fact.
     if document.get("corpus", str(trained.get("corpus")).partition(",")[0]) != experiment.corpus.name:
         return ""
-    speakers = set(trained.get("training speakers", []))
+    known, speaker_of = trained.get("training speakers", []), [one.speaker for one in experiment.corpus.utterances]
     counts = [
-        f"{_spoken_by(speakers, positions, experiment)} of {len(positions)} {part}"
+        f"{sum(speaker_of[position] in known for position in positions)} of {len(positions)} {part}"
         for part, positions in fold.parts().items()
         if positions and part != "training"
     ]
     return f"; of speakers that it was trained on are {' and '.join(counts)} utterances"
-
-
-def _spoken_by(speakers: set[str], positions: Sequence[int], experiment: Experiment) -> int:
-    return sum(experiment.corpus.utterances[position].speaker in speakers for position in positions)
-
-
-def _facts(file: ModelFile, experiment: Experiment, fold: Fold) -> dict[str, Any]:
-    document, facts = file.description.document, fold_facts(experiment, fold)
-    speakers = [name for name in facts if name.endswith(" speakers")]
-    trained = document.get("training", {})
-    return {
-        **{name: facts[name] for name in ("corpus", "labels", "protocol", "features", "fold", *speakers)},
-        "file": f"{file.description.input}, {document.get('precision')}",
-        "trained on": f"{trained.get('corpus')}; {trained.get('protocol')}; epoch {trained.get('epoch')}",
-        "versions": versions(),
-    }

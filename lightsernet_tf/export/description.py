@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lightsernet_tf.corpora import READERS
-from lightsernet_tf.evaluate.facts import fold_facts
+from lightsernet_tf.evaluate.facts import experiment_facts
 from lightsernet_tf.evaluate.judgement import Judgement
 from lightsernet_tf.export.graph import OUTPUT, Precision
 from lightsernet_tf.export.source import ExportSource
@@ -62,7 +62,7 @@ def describe(source: ExportSource, expected: dict[str, Any] | None, licence: str
         "output": {"name": OUTPUT, "shape": [1, len(experiment.labels)]},
         "features": dataclasses.asdict(config.features),
         "training": {
-            **_lists(fold_facts(experiment, source.fold)),
+            **_lists(experiment_facts(experiment, source.fold)),
             "epoch": f"{source.epoch} of {len(source.run.history())}",
         },
         "corpus": experiment.corpus.name,

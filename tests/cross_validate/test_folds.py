@@ -151,7 +151,7 @@ def test_a_moved_cross_validation_is_the_same(done, copied, tmp_path):
 
 
 def test_the_folder_of_a_run_is_refused(done, config):
-    with pytest.raises(RunError, match=r"expected the folder of a cross-validation\. Received: a run"):
+    with pytest.raises(RunError, match=r"expected the folder of this cross-validation, or none\. Received: a run"):
         cross_validate(replace(config, runs_dir=str(done.path), run_name=FOLDS[0]))
 
 

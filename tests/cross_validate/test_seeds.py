@@ -149,7 +149,10 @@ def test_other_settings_are_refused_also_with_a_new_seed(done, config):
 
 
 def test_with_and_without_seeds_are_not_mixed_in_a_folder(done, config):
-    with pytest.raises(RunError, match=r"one of repeated seeds \(seed_42, seed_7, seed_8\); name --seeds, or"):
+    with pytest.raises(
+        RunError,
+        match=r"Received: a cross-validation with --seeds \(seed_42, seed_7, seed_8\); choose another --run_name",
+    ):
         cross_validate(config)
     assert not (done.path / "config.yaml").exists()
     with pytest.raises(RunError, match=r"Received: a cross-validation without --seeds; choose another --run_name"):

@@ -8,7 +8,7 @@ import pytest
 
 from lightsernet_tf.data.experiment import prepare
 from lightsernet_tf.data.splits import Fold
-from lightsernet_tf.evaluate.facts import fold_facts
+from lightsernet_tf.evaluate.facts import experiment_facts
 from lightsernet_tf.evaluate.judgement import judge, judge_parts
 from lightsernet_tf.evaluate.report import Evaluation, write_report
 from lightsernet_tf.evaluate.scores import score
@@ -81,7 +81,7 @@ def test_a_report_of_parts(experiment, tmp_path):
 
 
 def test_facts_name_the_speakers(experiment):
-    facts = fold_facts(experiment, Fold("one", train=(0,), validation=(12,), test=()))
+    facts = experiment_facts(experiment, Fold("one", train=(0,), validation=(12,), test=()))
     assert facts["fold"] == "one"
     assert facts["training speakers"] == [experiment.corpus.utterances[0].speaker]
     assert facts["test speakers"] == "none"
