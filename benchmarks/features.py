@@ -34,7 +34,7 @@ from lightsernet_tf.audio.decoding import decode
 from lightsernet_tf.config import AudioConfig, FeatureConfig
 from lightsernet_tf.data.feature_store import FILES_PER_BATCH
 from lightsernet_tf.features.front_end import extract
-from lightsernet_tf.features.windows import prepare, window_samples
+from lightsernet_tf.features.windows import levelled_windows, window_samples
 
 AUDIO, FEATURES = AudioConfig(), FeatureConfig()
 
@@ -43,7 +43,7 @@ def our_pipeline(paths: list[Path]) -> tf.data.Dataset:
     """Return batches of the features of all files, computed in the stages of the feature store."""
 
     def window(waveform: tf.Tensor, problem: tf.Tensor) -> tf.Tensor:
-        return prepare(waveform, AUDIO, FEATURES.sample_rate_hz)[0]  # [samples]
+        return levelled_windows(waveform, AUDIO, FEATURES.sample_rate_hz)[0]  # [samples]
 
     windows = decode(paths, FEATURES.sample_rate_hz).map(window, tf.data.AUTOTUNE).batch(FILES_PER_BATCH)
     return windows.map(lambda batch: extract(batch, FEATURES), tf.data.AUTOTUNE).prefetch(1)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from lightsernet_tf.config import AudioConfig, FeatureConfig
 from lightsernet_tf.export.graph import float_graph
 from lightsernet_tf.features.front_end import FrontEnd, feature_shape
-from lightsernet_tf.features.windows import prepare
+from lightsernet_tf.features.windows import levelled_windows
 from lightsernet_tf.model.light_sernet import light_sernet
 from lightsernet_tf.predict.model_file import with_description
 
@@ -63,5 +63,5 @@ def write_model(path, kind="waveform", **options):
 
 def keras_answer(mono, segments="centre"):
     """Return what Keras hears in a waveform [samples], as training prepares it: [classes]."""
-    windows = prepare(mono, AudioConfig(duration_seconds=WINDOW / RATE_HZ, segments=segments), RATE_HZ)
+    windows = levelled_windows(mono, AudioConfig(duration_seconds=WINDOW / RATE_HZ, segments=segments), RATE_HZ)
     return network()(front_end(windows), training=False).numpy().mean(axis=0)

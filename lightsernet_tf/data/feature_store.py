@@ -29,7 +29,7 @@ from lightsernet_tf.config import AudioConfig, FeatureConfig
 from lightsernet_tf.data.cache_entry import CHUNK_BYTES, is_whole, read_array, read_record, write_entry
 from lightsernet_tf.errors import AudioError, ConfigError
 from lightsernet_tf.features.front_end import extract, feature_shape
-from lightsernet_tf.features.windows import prepare, window_samples
+from lightsernet_tf.features.windows import levelled_windows, window_samples
 
 logger = logging.getLogger(__name__)
 
@@ -182,7 +182,7 @@ def _rows(
     def segment(waveform: tf.Tensor, problem: tf.Tensor) -> tuple[tf.Tensor, ...]:
         segments = tf.cond(
             problem == "",
-            lambda: prepare(waveform, audio, features.sample_rate_hz),
+            lambda: levelled_windows(waveform, audio, features.sample_rate_hz),
             lambda: tf.zeros([0, num_samples]),
         )  # [segments, num_samples]
         content = tf.numpy_function(_content, [waveform], tf.string, stateful=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import librosa
 import librosa.display
@@ -17,8 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lightsernet_tf.audio.decoding import load_waveform
-from lightsernet_tf.config import FeatureConfig, FeatureKind
-from lightsernet_tf.features.front_end import extract, mel_centres_hz
+from lightsernet_tf.config import FeatureConfig
+from lightsernet_tf.features.front_end import FEATURES, extract
 from lightsernet_tf.features.windows import normalize
 from lightsernet_tf.reporting.fonts import drawable, names_and_font
 from lightsernet_tf.reporting.pictures import write_png
@@ -27,9 +27,9 @@ LOWEST_DB = -80.0
 
 
 def draw_features(files: Sequence[Path], path: Path, config: FeatureConfig) -> None:
-    """Draw waveform, spectrogram, log mel spectrogram and MFCC below each other, one column for each file.
+    """Draw the waveform and every feature below each other, one column for each file.
 
-    The whole file is drawn, at the level that the network hears. The colours of a row mean the same in every column.
+    The whole file is drawn, at the level that the network gets. The colours of a row mean the same in every column.
 
     Parameters
     ----------
@@ -48,16 +48,19 @@ def draw_features(files: Sequence[Path], path: Path, config: FeatureConfig) -> N
     waveforms = [
         normalize(load_waveform(file, config.sample_rate_hz, config.frame_length_samples)).numpy() for file in files
     ]
-    picture = Figure(figsize=(2.0 + 5.6 * len(files), 10.0), layout="constrained")
-    grid = picture.subplots(4, len(files), sharex="col", sharey="row", squeeze=False, height_ratios=(2, 4, 4, 4))
+    height_ratios = (2, *(4 for _ in FEATURES))
+    picture = Figure(figsize=(2.0 + 5.6 * len(files), 10.0 / 14 * sum(height_ratios)), layout="constrained")
+    grid = picture.subplots(
+        len(height_ratios), len(files), sharex="col", sharey="row", squeeze=False, height_ratios=height_ratios
+    )
     _, font = names_and_font([file.name for file in files])
     for axes, file, waveform in zip(grid[0], files, waveforms, strict=True):
         librosa.display.waveshow(waveform, sr=config.sample_rate_hz, ax=axes, color="#1f6f9c", linewidth=0.6)
         axes.set_title(drawable(file.name, font), font=font, fontsize=11, parse_math=False)
         axes.set(ylim=(-1.05, 1.05), xlabel="")
     grid[0, 0].set_ylabel("waveform\n(levelled)")
-    for row, draw in zip(grid[1:], (_draw_spectrograms, _draw_log_mel_spectrograms, _draw_mfccs), strict=True):
-        draw(picture, row, waveforms, config)
+    for row, kind in zip(grid[1:], FEATURES, strict=True):
+        _draw_row(picture, row, waveforms, dataclasses.replace(config, kind=kind))
     for axes in grid.flat:
         axes.spines[["top", "right"]].set_visible(False)
         axes.label_outer()
@@ -66,63 +69,57 @@ def draw_features(files: Sequence[Path], path: Path, config: FeatureConfig) -> N
     write_png(picture, path)
 
 
-def _features(waveforms: Sequence[np.ndarray], config: FeatureConfig, kind: FeatureKind) -> list[np.ndarray]:
-    return [extract(waveform, dataclasses.replace(config, kind=kind)).numpy() for waveform in waveforms]
-
-
-def _draw_spectrograms(
-    picture: Figure, row: Sequence[Axes], waveforms: Sequence[np.ndarray], config: FeatureConfig
-) -> None:
-    spectrograms = _features(waveforms, config, "spectrogram")  # [frames, bins] each
-    loudest = max(float(np.max(spectrogram)) for spectrogram in spectrograms) or 1.0
-    images = [librosa.amplitude_to_db(spectrogram, ref=loudest, top_db=None) for spectrogram in spectrograms]
-    bins_hz = np.arange(images[0].shape[-1]) * config.sample_rate_hz / config.frame_length_samples
-    _draw_row(picture, row, images, config, bins_hz, "dB below the loudest", y_axis="hz", vmin=LOWEST_DB, vmax=0.0)
-    row[0].set_ylabel("spectrogram (Hz)")
-
-
-def _draw_log_mel_spectrograms(
-    picture: Figure, row: Sequence[Axes], waveforms: Sequence[np.ndarray], config: FeatureConfig
-) -> None:
-    images = _features(waveforms, config, "log_mel_spectrogram")  # [frames, mel_bins] each
-    limits = {"vmin": min(map(np.min, images)), "vmax": max(map(np.max, images))}
-    _draw_row(picture, row, images, config, mel_centres_hz(config), "natural logarithm", y_axis="mel", **limits)
-    highest_hz = mel_centres_hz(config)[-1]
-    ticks_hz = [hz for hz in (250, 500, 1000, 2000, 4000, 8000, 16000) if hz < highest_hz]
-    row[0].set_yticks(ticks_hz, [str(hz) for hz in ticks_hz])
-    row[0].set_ylabel("log mel spectrogram (Hz)")
-
-
-def _draw_mfccs(picture: Figure, row: Sequence[Axes], waveforms: Sequence[np.ndarray], config: FeatureConfig) -> None:
-    images = _features(waveforms, config, "mfcc")  # [frames, coefficients] each
-    limits = {"vmin": -config.mfcc_clip, "vmax": config.mfcc_clip}
-    _draw_row(picture, row, images, config, np.arange(images[0].shape[-1]), "value", cmap="RdBu_r", **limits)
-    row[0].set_yticks(range(0, images[0].shape[-1], 5))
-    row[0].set_ylabel("MFCC (coefficient)")
-
-
-def _draw_row(
-    picture: Figure,
-    row: Sequence[Axes],
-    images: Sequence[np.ndarray],
-    config: FeatureConfig,
-    y_coordinates: np.ndarray,
-    scale: str,
-    cmap: str = "magma",
-    **options: Any,
-) -> None:
-    for axes, image in zip(row, images, strict=True):
+def _draw_row(picture: Figure, row: Sequence[Axes], waveforms: Sequence[np.ndarray], config: FeatureConfig) -> None:
+    """Draw the feature ``config.kind`` of every file."""
+    axis, bins = FEATURES[config.kind].axis, FEATURES[config.kind].bins(config)
+    colours = _COLOURS[axis.values]([extract(waveform, config).numpy() for waveform in waveforms], config)
+    for axes, image in zip(row, colours.images, strict=True):
         middles = np.arange(len(image)) * config.frame_step_samples + config.frame_length_samples / 2
         mesh = librosa.display.specshow(
             image.T,
             x_coords=middles / config.sample_rate_hz,
-            y_coords=y_coordinates,
+            y_coords=bins,
             x_axis="time",
+            y_axis=None if axis.scale == "count" else axis.scale,
             sr=config.sample_rate_hz,
             ax=axes,
-            cmap=cmap,
+            cmap=colours.map,
+            vmin=colours.lowest,
+            vmax=colours.highest,
             rasterized=True,
-            **options,
         )
         axes.set(xlabel="", ylabel="")
-    picture.colorbar(mesh, ax=list(row), label=scale, pad=0.01, aspect=30)
+    picture.colorbar(mesh, ax=list(row), label=colours.label, pad=0.01, aspect=30)
+    if axis.scale == "mel":
+        ticks_hz = [hz for hz in (250, 500, 1000, 2000, 4000, 8000, 16000) if hz < bins[-1]]
+        row[0].set_yticks(ticks_hz, [str(hz) for hz in ticks_hz])
+    elif axis.scale == "count":
+        row[0].set_yticks(range(0, len(bins), 5))
+    row[0].set_ylabel(axis.label)
+
+
+class _Colours(NamedTuple):
+    """What is drawn, [frames, bins] of each file, and in which colours."""
+
+    images: Sequence[np.ndarray]
+    lowest: float
+    highest: float
+    label: str
+    map: str = "magma"
+
+
+def _of_magnitudes(features: Sequence[np.ndarray], _: FeatureConfig) -> _Colours:
+    loudest = max(float(np.max(magnitudes)) for magnitudes in features) or 1.0
+    images = [librosa.amplitude_to_db(magnitudes, ref=loudest, top_db=None) for magnitudes in features]
+    return _Colours(images, LOWEST_DB, 0.0, "dB below the loudest")
+
+
+def _of_logarithms(features: Sequence[np.ndarray], _: FeatureConfig) -> _Colours:
+    return _Colours(features, min(map(np.min, features)), max(map(np.max, features)), "natural logarithm")
+
+
+def _of_clipped(features: Sequence[np.ndarray], config: FeatureConfig) -> _Colours:
+    return _Colours(features, -config.mfcc_clip, config.mfcc_clip, "value", "RdBu_r")
+
+
+_COLOURS = {"magnitude": _of_magnitudes, "logarithm": _of_logarithms, "clipped": _of_clipped}

@@ -18,6 +18,14 @@ def frames(waveform: tf.Tensor, length: int, step: int) -> tf.Tensor:
     The waveform becomes blocks of one step; a frame is a block and the ones after it, so that all frames are a few
     shifted copies joined. ``tf.signal.frame`` gathers them one by one, which takes fifteen times as long on TensorFlow
     Lite.
+
+    Examples
+    --------
+    Blocks [0 1] [2 3] [4 5] make two frames; the 6 fills none.
+
+    >>> frames(tf.range(7), length=4, step=2).numpy()
+    array([[0, 1, 2, 3],
+           [2, 3, 4, 5]], dtype=int32)
     """
     waveform = tf.convert_to_tensor(waveform)
     *leading, samples = _sizes(waveform)
@@ -50,8 +58,22 @@ def matrix_magnitudes(framed: tf.Tensor, first_bin: int, last_bin: int) -> tf.Te
     Products with small constant matrices take the place of an operator that TensorFlow Lite is slow at. With length =
     rows * columns, n = columns * row + column and k = rows * high + low, the transform of x[n] is one over the rows for
     each column, a turn by the twiddle factors, and one over the columns (Cooley and Tukey, 1965). As x is real, the
-    values of ``low`` up to rows / 2 tell all, and of the sums that make X[rows * high + low] a change of sign makes
+    values of ``low`` up to rows / 2 suffice, and of the sums that make X[rows * high + low] a change of sign makes
     X[low - rows * high], which has the magnitude of X[rows * high - low].
+
+    Examples
+    --------
+    One period of a cosine in eight samples: |X[1]| = 4, and all other bins up to 4 are 0. Here is how ``low`` = 1, in 4
+    rows and 2 columns, comes to X[1] (``high`` = 0) and X[5] (``high`` = 1), which has the magnitude of X[3]:
+
+    >>> x = np.cos(2 * np.pi * np.arange(8) / 8).astype(np.float32)
+    >>> by_row = np.fft.fft(x.reshape(4, 2), axis=0)[1]  # 2 of the column 1 0 -1 0, and 1.41 + 1.41j of the other
+    >>> turned = by_row * np.exp(-2j * np.pi * 1 * np.arange(2) / 8)  # the second by 45 degrees, which makes it 2
+    >>> [round(float(abs(turned[0] + sign * turned[1])), 3) for sign in (1, -1)]
+    [4.0, 0.0]
+    >>> magnitudes = matrix_magnitudes(x, 0, 5).numpy()  # [columns]: (high, side, low)
+    >>> dict(zip(matrix_bins(8, 0, 5).tolist(), magnitudes.round(3).tolist()))
+    {0: 0.0, 1: 4.0, 2: 0.0, -1: 0.0, 4: 0.0, 3: 0.0}
     """
     framed = tf.convert_to_tensor(framed)
     *leading, length = _sizes(framed)

@@ -1,14 +1,18 @@
 """Waveforms to what the network sees: spectrogram, log mel spectrogram, MFCC; the one front end of training and device.
 
-What this module does not do: read audio (see audio.py) or bring it to its level (see windows.py). Every function takes
-float32 [..., samples] and returns float32 [..., frames, bins]. The constants (window, filter bank, cosines) are plain
-matrices and the operations are ones that TensorFlow Lite has built in.
+What this module does not do: read audio (see ``audio.decoding``) or bring it to its level (see ``features.windows``).
+Every feature takes float32 [..., samples] and returns float32 [..., frames, bins]. The constants (window, filter bank,
+cosines) are plain matrices and the operations are ones that TensorFlow Lite has built in.
+
+A feature is added by writing its function, its record in ``FEATURES`` and its name in ``config.FeatureKind``;
+docs/extending.md shows one.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
@@ -57,7 +61,7 @@ def spectrogram(waveform: tf.Tensor, config: FeatureConfig, fourier: Fourier = "
         How the transform is computed: ``fft`` is the faster on a computer, ``matrix`` on TensorFlow Lite, whose own
         operator is slow. They agree to float32 rounding.
     """
-    num_bins = feature_shape(config.frame_length_samples, config, "spectrogram")[1]
+    num_bins = len(spectrum_bins_hz(config))
     magnitudes = _magnitudes(waveform, config, fourier, 0, num_bins)  # [..., frames, columns]
     bins = _TRANSFORMS[fourier].bins(config.frame_length_samples, 0, num_bins)  # [columns]
     if np.array_equal(bins, np.arange(num_bins)):
@@ -88,35 +92,101 @@ def mfcc(waveform: tf.Tensor, config: FeatureConfig, fourier: Fourier = "fft") -
     sqrt(2) times as large. For the parameters see `spectrogram`.
     """
     log_mel = log_mel_spectrogram(waveform, config, fourier)  # [..., frames, mel_bins]
-    coefficients = feature_shape(config.frame_length_samples, config, "mfcc")[1]
     with tf.name_scope("cosines"):
-        cepstrum = tf.matmul(log_mel, cosines(log_mel.shape[-1], coefficients))  # [..., frames, coefficients]
+        cepstrum = tf.matmul(
+            log_mel, cosines(log_mel.shape[-1], len(coefficient_numbers(config)))
+        )  # [..., frames, coefficients]
     return tf.clip_by_value(cepstrum, -config.mfcc_clip, config.mfcc_clip)
 
 
-_FEATURES: dict[FeatureKind, Callable[..., tf.Tensor]] = {
-    "mfcc": mfcc,
-    "log_mel_spectrogram": log_mel_spectrogram,
-    "spectrogram": spectrogram,
+def spectrum_bins_hz(config: FeatureConfig) -> np.ndarray:
+    """Return the frequencies of the bins of `spectrogram`: [bins], in Hz."""
+    bin_hz = config.sample_rate_hz / config.frame_length_samples
+    return bin_hz * np.arange(1 + int(_highest_hz(config) / bin_hz))
+
+
+def mel_centres_hz(config: FeatureConfig) -> np.ndarray:
+    """Return where the bands of `log_mel_spectrogram` peak: [mel bands that are kept], in Hz.
+
+    Raises
+    ------
+    ConfigError
+        If no band lies below ``max_frequency_hz``.
+    """
+    edges_hz = mel_edges_hz(config)  # [mel_bins + 2]; band b begins at b, peaks at b + 1 and ends at b + 2
+    kept = int(np.sum(edges_hz[2:] <= _highest_hz(config) * (1 + 1e-9)))
+    if kept < 1:
+        raise ConfigError(
+            "features.max_frequency_hz: expected at least the upper edge of the lowest mel band, "
+            f"{edges_hz[2]:.1f} Hz. Received: max_frequency_hz={config.max_frequency_hz}"
+        )
+    return edges_hz[1 : 1 + kept]
+
+
+def coefficient_numbers(config: FeatureConfig) -> np.ndarray:
+    """Return the numbers of the coefficients of `mfcc`, from 0, at most one for each mel band: [coefficients]."""
+    return np.arange(min(config.mfcc_coefficients, len(mel_centres_hz(config))))
+
+
+def _highest_hz(config: FeatureConfig) -> float:
+    return config.sample_rate_hz / 2 if config.max_frequency_hz is None else config.max_frequency_hz
+
+
+@dataclass(frozen=True)
+class Axis:
+    """How pictures show a feature.
+
+    Parameters
+    ----------
+    label
+        Of the bins, with their unit.
+    scale
+        On which the bins lie; ``count`` where they are numbered.
+    values
+        What is coloured: ``magnitude`` in dB below the loudest, ``logarithm`` from the least to the largest, or
+        ``clipped`` values of both signs, up to ``mfcc_clip``.
+    """
+
+    label: str
+    scale: Literal["hz", "mel", "count"]
+    values: Literal["magnitude", "logarithm", "clipped"]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """What a network may be given.
+
+    Parameters
+    ----------
+    function
+        Computes it: float32 [..., samples] -> [..., frames, bins]; see `spectrogram` for its parameters.
+    bins
+        Returns the frequency or the number of each bin: [bins].
+    axis
+        How pictures show it.
+    """
+
+    function: Callable[[tf.Tensor, FeatureConfig, Fourier], tf.Tensor]
+    bins: Callable[[FeatureConfig], np.ndarray]
+    axis: Axis
+
+
+FEATURES: dict[FeatureKind, Feature] = {
+    "spectrogram": Feature(spectrogram, spectrum_bins_hz, Axis("spectrogram (Hz)", "hz", "magnitude")),
+    "log_mel_spectrogram": Feature(
+        log_mel_spectrogram, mel_centres_hz, Axis("log mel spectrogram (Hz)", "mel", "logarithm")
+    ),
+    "mfcc": Feature(mfcc, coefficient_numbers, Axis("MFCC (coefficient)", "count", "clipped")),
 }
 
 
 def extract(waveform: tf.Tensor, config: FeatureConfig, fourier: Fourier = "fft") -> tf.Tensor:
     """Return the features that ``config.kind`` names: [..., samples] -> [..., frames, bins]; see `spectrogram`."""
-    return _FEATURES[config.kind](waveform, config, fourier)
+    return FEATURES[config.kind].function(waveform, config, fourier)
 
 
-def feature_shape(num_samples: int, config: FeatureConfig, kind: FeatureKind | None = None) -> tuple[int, int]:
+def feature_shape(num_samples: int, config: FeatureConfig) -> tuple[int, int]:
     """Return (frames, bins) of the features of a waveform.
-
-    Parameters
-    ----------
-    num_samples
-        Length of the waveform.
-    config
-        The front end.
-    kind
-        Instead of ``config.kind``.
 
     Raises
     ------
@@ -129,26 +199,7 @@ def feature_shape(num_samples: int, config: FeatureConfig, kind: FeatureKind | N
             f"Received: frame_length_samples={config.frame_length_samples}"
         )
     num_frames = 1 + (num_samples - config.frame_length_samples) // config.frame_step_samples
-    highest_hz = config.sample_rate_hz / 2 if config.max_frequency_hz is None else config.max_frequency_hz
-    spectrum_bins = 1 + int(highest_hz * config.frame_length_samples / config.sample_rate_hz)
-    mel_bins = int(np.sum(mel_edges_hz(config)[2:] <= highest_hz * (1 + 1e-9)))
-    bins = {
-        "spectrogram": spectrum_bins,
-        "log_mel_spectrogram": mel_bins,
-        "mfcc": min(config.mfcc_coefficients, mel_bins),
-    }[kind or config.kind]
-    if bins < 1:
-        lowest_hz = mel_edges_hz(config)[2]
-        raise ConfigError(
-            f"features.max_frequency_hz: expected at least the upper edge of the lowest mel band, {lowest_hz:.1f} Hz. "
-            f"Received: max_frequency_hz={config.max_frequency_hz}"
-        )
-    return num_frames, bins
-
-
-def mel_centres_hz(config: FeatureConfig) -> np.ndarray:
-    """Return where the bands of `log_mel_spectrogram` peak: [mel bands that are kept], in Hz."""
-    return mel_edges_hz(config)[1:][: feature_shape(config.frame_length_samples, config, "log_mel_spectrogram")[1]]
+    return num_frames, len(FEATURES[config.kind].bins(config))
 
 
 @keras.saving.register_keras_serializable("lightsernet_tf")
@@ -193,8 +244,8 @@ def _magnitudes(
 ) -> tf.Tensor:
     framed = frames(waveform, config.frame_length_samples, config.frame_step_samples)  # [..., frames, length]
     windowed = framed * hann_window(config.frame_length_samples)
-    # By the names of these scopes an exported graph's products are told apart: rounded to float16, those of the
-    # transform would bury quiet bands that lie beside loud ones.
+    # The names of these scopes tell an exported graph's products apart: rounded to float16, those of the transform
+    # would bury quiet bands that lie beside loud ones.
     with tf.name_scope("fourier"):
         return _TRANSFORMS[fourier].magnitudes(windowed, first_bin, last_bin)  # [..., frames, columns]
 
@@ -209,8 +260,7 @@ class _MelBank(NamedTuple):
 def _mel_bank(config: FeatureConfig, fourier: Fourier) -> _MelBank:
     """Return the mel bands that are kept, for the columns that the transform gives."""
     transform = _TRANSFORMS[fourier]
-    num_bands = feature_shape(config.frame_length_samples, config, "log_mel_spectrogram")[1]
-    by_bin = mel_weights(config)[:, :num_bands]  # [bins, bands]
+    by_bin = mel_weights(config)[:, : len(mel_centres_hz(config))]  # [bins, bands]
     first_bin, last_bin = counting_rows(by_bin)
     bins = transform.bins(config.frame_length_samples, first_bin, last_bin)  # [columns]
     by_column = np.where(bins[:, None] < 0, np.float32(0), by_bin[bins])  # a repeated bin counts once

@@ -1,8 +1,8 @@
 """Waveforms to windows of one length and level, in a pipeline and on a device.
 
-What this module does not do: read audio (see audio.py) or compute features. Every function is made of tensor operations
-and works on waveforms whose length is known only when the graph runs, but for `normalize_padded`, which is part of the
-exported graph.
+What this module does not do: read audio (see ``audio.decoding``) or compute features. Every function is made of tensor
+operations and works on waveforms whose length is known only when the graph runs, but for `normalize_padded`, which is
+part of the exported graph.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ def window_samples(audio: AudioConfig, sample_rate_hz: int) -> int:
     return round(audio.duration_seconds * sample_rate_hz)
 
 
-def prepare(waveform: tf.Tensor, audio: AudioConfig, sample_rate_hz: int) -> tf.Tensor:
+def levelled_windows(waveform: tf.Tensor, audio: AudioConfig, sample_rate_hz: int) -> tf.Tensor:
     """Make windows of one length and level of a waveform.
 
     ``centre`` takes the middle of a longer waveform. ``all`` cuts it into consecutive windows; what is left at the end
     makes one more if it fills at least half a window or is all there is. Every window is brought to its level by
-    itself, as a device does that hears one window at a time, and before it is padded, so that padding does not change
-    it.
+    itself, because a device gets one window at a time, and before it is padded, so that padding does not change it.
 
     Parameters
     ----------
@@ -48,9 +47,20 @@ def prepare(waveform: tf.Tensor, audio: AudioConfig, sample_rate_hz: int) -> tf.
 
 
 def cut_windows(waveform: tf.Tensor, audio: AudioConfig, sample_rate_hz: int) -> tf.Tensor:
-    """Make the windows of `prepare`, of the same parameters and shape, but leave them at the waveform's own level.
+    """Make the windows of `levelled_windows`, of the same parameters and shape, at the waveform's own level.
 
-    They are what a device hears; `normalize_padded` brings them to their level.
+    They are what a device gets; `normalize_padded` brings them to their level.
+
+    Examples
+    --------
+    Windows of 4 samples (0.1 s at 40 Hz): the middle of 7, and 3 in the middle of zeros; or all there are, the last of
+    which is left out where it fills less than half a window.
+
+    >>> centre, every = AudioConfig(0.1), AudioConfig(0.1, segments="all")
+    >>> [cut_windows(tf.range(1, last + 1), centre, 40).numpy().tolist() for last in (7, 3)]
+    [[[2, 3, 4, 5]], [[1, 2, 3, 0]]]
+    >>> [cut_windows(tf.range(1, last + 1), every, 40).numpy().tolist() for last in (6, 5)]
+    [[[1, 2, 3, 4], [0, 5, 6, 0]], [[1, 2, 3, 4]]]
     """
     return _windows(waveform, audio, sample_rate_hz, tf.identity)
 
@@ -94,6 +104,20 @@ def normalize(waveform: tf.Tensor) -> tf.Tensor:
     """Scale a waveform [..., samples] so that the 99.9th percentile of its magnitude is 1, and clip to [-1, 1].
 
     The percentile interpolates linearly between ranks, as NumPy's. Where it is zero, the waveform is left as it is.
+
+    Examples
+    --------
+    The magnitudes 0 1 2 4 have the ranks 0 to 3. The percentile is rank 0.999 * 3 = 2.997, and so 2 + 0.997 * (4 - 2) =
+    3.994: nearly the loudest of so few. In 3 s at 16 kHz it is rank 47951.001, and the 48 loudest samples are clipped.
+
+    >>> normalize([0.0, -1.0, 2.0, 4.0]).numpy().round(4)
+    array([ 0.    , -0.2504,  0.5008,  1.    ], dtype=float32)
+
+    A window with zeros around that clip has another percentile; `normalize_padded` takes the clip's.
+
+    >>> normalize_padded([0.0, 0.0, 1.0, -1.0, 2.0, 4.0, 0.0]).numpy().round(4)
+    array([ 0.    ,  0.    ,  0.2504, -0.2504,  0.5008,  1.    ,  0.    ],
+          dtype=float32)
     """
     waveform = tf.convert_to_tensor(waveform)
     samples = waveform.shape[-1] or tf.shape(waveform)[-1]

@@ -17,7 +17,7 @@ from lightsernet_tf.data import feature_store
 from lightsernet_tf.data.feature_store import FeatureStore, open_feature_store
 from lightsernet_tf.errors import AudioError, ConfigError
 from lightsernet_tf.features.front_end import extract
-from lightsernet_tf.features.windows import prepare
+from lightsernet_tf.features.windows import levelled_windows
 
 RATE_HZ = 16000
 HALF_SECOND = AudioConfig(duration_seconds=0.5)
@@ -58,7 +58,7 @@ def forbid_decoding(monkeypatch):
 def test_rows_are_what_the_front_end_computes_file_by_file(paths, cache_dir):
     store = open_store(paths, cache_dir, with_waveforms=True)
     for row, path in enumerate(paths):
-        windows = prepare(load_waveform(path, RATE_HZ), HALF_SECOND, RATE_HZ)
+        windows = levelled_windows(load_waveform(path, RATE_HZ), HALF_SECOND, RATE_HZ)
         np.testing.assert_array_equal(store.waveforms[row], windows[0])
         np.testing.assert_allclose(store.features[row], extract(windows, MFCC)[0], atol=1e-5)
     assert store.features.dtype == np.float32

@@ -16,7 +16,7 @@ from lightsernet_tf.export import graph as conversion
 from lightsernet_tf.export.flatbuffer import Graph, Operator
 from lightsernet_tf.export.graph import float_graph, observe_network, quantize
 from lightsernet_tf.features.front_end import FrontEnd, feature_shape
-from lightsernet_tf.features.windows import cut_windows, normalize_padded, prepare
+from lightsernet_tf.features.windows import cut_windows, levelled_windows, normalize_padded
 from lightsernet_tf.model.light_sernet import light_sernet
 from lightsernet_tf.predict.litert import LiteRTNetwork
 from lightsernet_tf.predict.model_file import with_description
@@ -172,7 +172,7 @@ def test_any_level_gives_the_same(files, inputs, precision, gain):
 def test_a_padded_clip_has_the_level_that_training_gives_it(network, files, samples):
     clip = sounds(1, samples, seed=samples)[0]
     audio = AudioConfig(duration_seconds=WINDOW / RATE_HZ)
-    expected = network(FrontEnd(FEATURES)(prepare(clip, audio, RATE_HZ)), training=False)
+    expected = network(FrontEnd(FEATURES)(levelled_windows(clip, audio, RATE_HZ)), training=False)
     found = file_says(files["waveform", "float32", "float32"], cut_windows(clip, audio, RATE_HZ).numpy())
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -182,7 +182,7 @@ def test_on_whichever_side_it_is_padded(network, files, before):
     clip = sounds(1, 1600)[0]
     audio = AudioConfig(duration_seconds=1600 / RATE_HZ)
     margins = (before, WINDOW - 1600 - before)
-    levelled = np.pad(prepare(clip, audio, RATE_HZ)[0].numpy(), margins)[np.newaxis]
+    levelled = np.pad(levelled_windows(clip, audio, RATE_HZ)[0].numpy(), margins)[np.newaxis]
     expected = network(FrontEnd(FEATURES)(levelled), training=False)
     found = file_says(files["waveform", "float32", "float32"], np.pad(clip, margins)[np.newaxis])
     np.testing.assert_allclose(found, expected, atol=1e-5)

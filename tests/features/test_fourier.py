@@ -1,5 +1,6 @@
-"""Frames are held against tf.signal, transforms against SciPy."""
+"""Frames are held against tf.signal, transforms against SciPy and a worked example."""
 
+import doctest
 import itertools
 
 import numpy as np
@@ -9,11 +10,16 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lightsernet_tf.features import fourier
 from lightsernet_tf.features.fourier import fft_bins, fft_magnitudes, frames, matrix_bins, matrix_magnitudes
 
 
 def noise(*shape, seed=0):
     return (0.3 * np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
+
+
+def test_worked_examples():
+    assert doctest.testmod(fourier) == (0, 7)
 
 
 @settings(max_examples=30, deadline=None)
@@ -54,7 +60,7 @@ def test_the_matrix_transform_keeps_neighbours_near_each_other():
     assert np.abs(np.diff(order)).max() <= 2 * 34
 
 
-def test_a_quiet_tone_beside_a_loud_one_is_heard_by_both():
+def test_a_quiet_tone_beside_a_loud_one_is_seen_by_both():
     """A float32 sum of squares of neighbouring bins, taken apart by subtraction, would lose it."""
     time = np.arange(1024)
     loud, quiet = np.cos(2 * np.pi * 40 * time / 1024), 1e-5 * np.cos(2 * np.pi * 24 * time / 1024)

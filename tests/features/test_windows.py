@@ -1,4 +1,6 @@
-"""Windows and levels are held against NumPy and golden arrays."""
+"""Windows and levels are held against NumPy, golden arrays and worked examples."""
+
+import doctest
 
 import numpy as np
 import pytest
@@ -8,7 +10,8 @@ from hypothesis import strategies as st
 
 from lightsernet_tf.audio.decoding import load_waveform
 from lightsernet_tf.config import AudioConfig
-from lightsernet_tf.features.windows import cut_windows, normalize, normalize_padded, prepare, window_samples
+from lightsernet_tf.features import windows as module
+from lightsernet_tf.features.windows import cut_windows, levelled_windows, normalize, normalize_padded, window_samples
 
 RATE_HZ = 16000
 
@@ -23,10 +26,14 @@ def numpys_level(clip):
     return np.clip(clip / (level or 1.0), -1, 1)
 
 
+def test_worked_examples():
+    assert doctest.testmod(module) == (0, 5)
+
+
 def test_windows_match_the_golden_ones(golden_dir, emodb_dir):
     golden = np.load(golden_dir / "features_3s.npz")
     for name in ("03a01Fa", "11b03Wb", "16b10Td"):
-        windows = prepare(load_waveform(emodb_dir / "wav" / f"{name}.wav", RATE_HZ), AudioConfig(), RATE_HZ)
+        windows = levelled_windows(load_waveform(emodb_dir / "wav" / f"{name}.wav", RATE_HZ), AudioConfig(), RATE_HZ)
         np.testing.assert_allclose(windows[0], golden[f"{name}/waveform"], rtol=0, atol=1e-6)
 
 
@@ -61,7 +68,7 @@ def test_normalize_leaves_silence_and_nothing_as_they_are():
 def test_all_segments_are_consecutive_windows_and_a_last_one_of_half_or_more(samples, segments):
     audio = AudioConfig(duration_seconds=0.1, segments="all")
     waveform = np.random.default_rng(0).standard_normal(samples).astype(np.float32)
-    windows = prepare(waveform, audio, RATE_HZ)
+    windows = levelled_windows(waveform, audio, RATE_HZ)
     assert windows.shape == (segments, 1600)
     raw = cut_windows(waveform, audio, RATE_HZ)
     assert raw.shape == (segments, 1600)
@@ -73,7 +80,7 @@ def test_all_segments_are_consecutive_windows_and_a_last_one_of_half_or_more(sam
         np.testing.assert_allclose(windows[index], np.pad(normalize(piece), margins), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("make", [prepare, cut_windows])
+@pytest.mark.parametrize("make", [levelled_windows, cut_windows])
 @pytest.mark.parametrize("segments", ["centre", "all"])
 def test_windows_are_the_same_in_a_pipeline_and_their_length_is_known(segments, make):
     audio = AudioConfig(duration_seconds=0.2, segments=segments)
@@ -127,7 +134,7 @@ def test_the_padded_level_of_a_batch_is_that_of_each():
     audio = AudioConfig(duration_seconds=0.2)
     clips = [np.zeros(77, np.float32), *(noise(samples, seed=samples) for samples in (1, 1000, 2999, 3200, 5000))]
     raw = np.concatenate([cut_windows(clip, audio, RATE_HZ) for clip in clips])
-    expected = np.concatenate([prepare(clip, audio, RATE_HZ) for clip in clips])
+    expected = np.concatenate([levelled_windows(clip, audio, RATE_HZ) for clip in clips])
     np.testing.assert_allclose(normalize_padded(raw), expected, rtol=0, atol=1e-6)
     in_two = normalize_padded(raw.reshape(2, 3, 3200))
     np.testing.assert_allclose(in_two, expected.reshape(2, 3, 3200), rtol=0, atol=1e-6)
@@ -158,7 +165,7 @@ def test_padded_levels_of_real_recordings(emodb_dir, segments):
                 np.trim_zeros(after), numpys_level(np.trim_zeros(before)), rtol=0, atol=1e-6, err_msg=path.name
             )
         # Some recordings begin or end with samples that are zero.
-        np.testing.assert_allclose(levelled, prepare(waveform, audio, RATE_HZ), rtol=0, atol=1e-2)
+        np.testing.assert_allclose(levelled, levelled_windows(waveform, audio, RATE_HZ), rtol=0, atol=1e-2)
 
 
 def test_the_padded_level_is_made_of_builtin_operators_of_tensorflow_lite(tmp_path):
@@ -176,4 +183,4 @@ def test_the_padded_level_is_made_of_builtin_operators_of_tensorflow_lite(tmp_pa
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], window)
         interpreter.invoke()
         levelled = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-        np.testing.assert_allclose(levelled, prepare(clip, AudioConfig(), RATE_HZ), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(levelled, levelled_windows(clip, AudioConfig(), RATE_HZ), rtol=0, atol=1e-6)
