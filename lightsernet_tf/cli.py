@@ -9,10 +9,11 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from lightsernet_tf.chatter import chatter_filtered
 from lightsernet_tf.errors import InputError, one_line
 
 
@@ -29,32 +30,50 @@ class CommandParser(argparse.ArgumentParser):
         self.exit(2, f"error: {message}\n")
 
 
-def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> NoReturn:
-    """Call ``main`` with the command line and exit with its status: 2 for input and file errors, 130 for Ctrl-C."""
+def run_command(
+    main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None, *, tensorflow: bool = True
+) -> NoReturn:
+    """Call ``main`` with the command line and exit with its status: 2 for input and file errors, 130 for Ctrl-C.
+
+    Parameters
+    ----------
+    main
+        What returns the status.
+    arguments
+        The command line; none: that of the process.
+    tensorflow
+        Whether the command uses TensorFlow, whose start-up chatter is then kept out of the terminal.
+    """
+    with chatter_filtered() if tensorflow else nullcontext():
+        status = _status(main, sys.argv[1:] if arguments is None else arguments)
+    sys.exit(status)
+
+
+def _status(main: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("tensorflow").setLevel(logging.WARNING)  # it tells of each sum over several devices
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be no text, or none that the terminal has
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        status = main(sys.argv[1:] if arguments is None else arguments)
-        if sys.stdout is not None:  # closed by who started us
+        status = main(arguments)
+        if sys.stdout is not None:  # closed by the calling process
             sys.stdout.flush()
+        return status
     except InputError as error:
-        _tell(f"error: {error}")
-        status = 2
-    except BrokenPipeError:  # who reads along, such as head, has seen enough; what is still buffered goes nowhere
+        _print_error(f"error: {error}")
+        return 2
+    except BrokenPipeError:  # the reader, such as head, has seen enough; what is still buffered goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 141  # as a shell says of a program that SIGPIPE ended
-    except OSError as error:  # a full disk, a folder that may not be written
-        _tell(f"error: {error.filename2 or error.filename or 'output'}: {one_line(error)}")
-        status = 2
+        return 141  # the status that a shell gives a program ended by SIGPIPE
+    except OSError as error:  # a full disk, a folder without write permission
+        _print_error(f"error: {error.filename2 or error.filename or 'output'}: {one_line(error)}")
+        return 2
     except KeyboardInterrupt:
-        _tell("interrupted")
-        status = 130
-    sys.exit(status)
+        _print_error("interrupted")
+        return 130
 
 
-def _tell(message: str) -> None:
+def _print_error(message: str) -> None:
     if sys.stderr is not None:  # else it would be printed among the results
         print(message, file=sys.stderr)
 

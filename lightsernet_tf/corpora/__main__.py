@@ -77,4 +77,4 @@ def _training_command(config: CorpusConfig, corpus: Corpus, summary: CorpusSumma
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, tensorflow=False)

@@ -305,4 +305,4 @@ def _draw(path: Path, results: Sequence[Result], recognizer: EmotionRecognizer, 
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, tensorflow=False)
