@@ -69,7 +69,7 @@ def test_links_lead_to_files_and_headings_that_exist(document):
             continue
         name, _, anchor = target.partition("#")
         linked = path.parent / name if name else path
-        assert linked.exists() or linked.name == "configuration.md", target
+        assert linked.exists(), target
         assert not anchor or anchor in anchors(linked), target
 
 
