@@ -35,8 +35,8 @@ def describe_split(experiment: Experiment, fold: Fold) -> dict[str, Any]:
     for positions in fold.parts().values():
         for position in positions:
             utterance = experiment.corpus.utterances[position]
-            told = (experiment.store.content[position], utterance.label, utterance.speaker)
-            digest.update(json.dumps(told).encode())
+            identity = (experiment.store.content[position], utterance.label, utterance.speaker)
+            digest.update(json.dumps(identity).encode())
     parts = {
         side: {"speakers": experiment.speakers(positions), "utterances": experiment.names(positions)}
         for side, positions in fold.parts().items()

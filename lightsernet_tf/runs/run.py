@@ -149,7 +149,7 @@ class Run:
 
     @property
     def notes(self) -> list[str]:
-        """What every artefact of this run has to say about its figures."""
+        """What has to be known before any figure of this run; every report repeats it."""
         return self._about_list("notes")
 
     @property
@@ -187,7 +187,7 @@ class Run:
             raise RunError(f"{path}: expected a table of figures. Received: {error}") from error
 
     def write_history(self, history: Sequence[HistoryRow]) -> None:
-        """Write the figures of every whole epoch, each with what the run has to say about its figures."""
+        """Write the figures of every whole epoch, each with the notes of the run."""
         note = "; ".join(self.notes)
         write_csv(self.path / "epochs.csv", [{**row, "note": note} for row in history], (*HISTORY_COLUMNS, "note"))
 

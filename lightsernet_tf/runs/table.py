@@ -1,6 +1,6 @@
 """All runs below a folder, one row each: what was set and what was reached.
 
-What this module does not do: load weights or judge. It reads what ``training`` and ``evaluation`` left in the folders.
+What this module does not do: load weights or judge. It reads what `train` and `evaluate` left in the folders.
 """
 
 from __future__ import annotations
@@ -151,7 +151,8 @@ def terminal_table(rows: Sequence[RunRow], width: int = 140) -> str:
     """Return the runs as an aligned table.
 
     Settings that all runs share stand once above it, and the longest texts are shortened in the middle until a line
-    fits ``width`` columns, as far as that goes; the Markdown and the CSV hold all of them in full.
+    fits ``width`` columns, as far as that goes; the Markdown and the CSV hold all of them in full. Notes are numbered
+    and stand below it.
     """
     settings = {heading: [cell(row) for row in rows] for heading, cell in _SETTINGS.items()}
     shared = [f"{heading} {cells[0]}" for heading, cells in settings.items() if len(set(cells)) == 1]
@@ -163,15 +164,18 @@ def terminal_table(rows: Sequence[RunRow], width: int = 140) -> str:
     columns |= {
         heading: [percent(getattr(row, key)).removesuffix(" %") for row in rows] for heading, key in _FIGURES.items()
     }
-    if any(row.notes for row in rows):
-        columns["notes"] = [", ".join(note.split(":")[0] for note in row.notes) for row in rows]
+    notes = list(dict.fromkeys(note for row in rows for note in row.notes))
+    if notes:
+        columns["notes"] = [", ".join(str(1 + notes.index(note)) for note in row.notes) for row in rows]
     above, below = zip(*(heading.split() if " " in heading else ("", heading) for heading in columns), strict=True)
     widths = {heading: max(map(display_width, (*heading.split(), *cells))) for heading, cells in columns.items()}
     widths = _fitted(widths, width)
     lines = [above, below, *(map(shortened, line, widths.values()) for line in zip(*columns.values(), strict=True))]
     table = text_table([list(line) for line in lines], _align(columns))
-    said = f"{len(rows)} run{'s' * (len(rows) > 1)}, figures in %. " + f"In all: {', '.join(shared)}." * bool(shared)
-    return "\n".join([textwrap.fill(said, width, break_on_hyphens=False), "", *table])
+    summary = f"{len(rows)} run{'s' * (len(rows) > 1)}, figures in %. "
+    summary += f"In all: {', '.join(shared)}." * bool(shared)
+    footnotes = ["", *(f"{number}: {note}" for number, note in enumerate(notes, start=1))] if notes else []
+    return "\n".join([textwrap.fill(summary, width, break_on_hyphens=False), "", *table, *footnotes])
 
 
 def markdown_runs(rows: Sequence[RunRow]) -> str:

@@ -19,14 +19,14 @@ KEY = "train.initial_weights"
 
 @dataclass(frozen=True)
 class InitialWeights:
-    """A file of weights, and what every figure of a network that starts from it has to say."""
+    """A file of weights, and the notes of every run that starts from it."""
 
     path: Path
     notes: tuple[str, ...]
 
 
 def load_initial_weights(network: keras.Model, experiment: Experiment, fold: Fold) -> tuple[str, ...]:
-    """Set a network to the weights that ``train.initial_weights`` names, if it does, and return what has to be said.
+    """Set a network to the weights that ``train.initial_weights`` names, if any, and return the notes of the run.
 
     Raises
     ------
@@ -46,19 +46,19 @@ def find_initial_weights(given: str, experiment: Experiment, fold: Fold) -> Init
     Raises
     ------
     RunError
-        If there is no such run or epoch, or the run that the weights come from has other labels or features, or has
-        heard what the fold tests.
+        If there is no such run or epoch, or the run that the weights come from has other labels or features, or was
+        trained or its epoch chosen on what the fold tests.
     """
     path = Path(given).expanduser()
     if path.is_dir():
         run = Run.open(path)
         path = run.weights_path(run.resolve_epoch("best"))
-    elif (path.parents[1] / "run.json").exists() if len(path.parents) > 1 else False:
-        run = Run.open(path.parents[1])
+    elif (path.absolute().parent.parent / "run.json").exists():
+        run = Run.open(path.absolute().parent.parent)
     else:
         return InitialWeights(path, (f"started from the weights in {path.name}, whose training data is not known",))
     _check_fits(run, experiment)
-    _check_has_not_heard(run, experiment, fold)
+    _check_unseen(run, experiment, fold)
     notes = inherited_notes(PROTOCOLS[run.config.split.protocol], run.notes)
     return InitialWeights(path, (*notes, f"started from {run.path.name}, {path.name.split('.')[0]}"))
 
@@ -73,22 +73,22 @@ def _check_fits(run: Run, experiment: Experiment) -> None:
         raise RunError(f"{KEY}: expected a run with {key}={ours!r}. Received: {run.path} with {theirs!r}")
 
 
-def _check_has_not_heard(run: Run, experiment: Experiment, fold: Fold) -> None:
+def _check_unseen(run: Run, experiment: Experiment, fold: Fold) -> None:
     if run.config.corpus.name != experiment.config.corpus.name:
         return  # names of another corpus say nothing about this one
     # Where the test data chooses the epoch, validation data is test data, in that run as in this one.
     parts = ["training"] if experiment.protocol.chooses_on_test else ["training", "validation"]
-    heard = {name for part in parts for name in run.split[part]["utterances"]}
+    seen = {name for part in parts for name in run.split[part]["utterances"]}
     speakers = {name for part in parts for name in run.split[part]["speakers"]}
-    tested = [name for name in experiment.names(fold.test) if name in heard]
+    tested = [name for name in experiment.names(fold.test) if name in seen]
     if tested:
         raise RunError(
-            f"{KEY}: expected weights that have not heard the test data of {fold.name}. "
-            f"Received: {run.path}, which has heard {len(tested)} of its utterances, e.g. {tested[0]}"
+            f"{KEY}: expected weights that have not seen the test data of {fold.name}. "
+            f"Received: {run.path}, which has seen {len(tested)} of its utterances, e.g. {tested[0]}"
         )
     known = sorted(speakers & set(experiment.speakers(fold.test)))
     if known and experiment.protocol.speaker_independent:
         raise RunError(
-            f"{KEY}: expected weights that have not heard the test speakers of {fold.name}. "
-            f"Received: {run.path}, which has heard {', '.join(known)}"
+            f"{KEY}: expected weights that have not seen the test speakers of {fold.name}. "
+            f"Received: {run.path}, which has seen {', '.join(known)}"
         )

@@ -1,8 +1,4 @@
-"""How good a network is: its scores, how far chance could have moved them, and UA while it trains.
-
-What only counts and divides is in `scores`; this module adds what draws at random (NumPy) and what runs inside
-``Model.fit`` (Keras).
-"""
+"""The figures of training that Keras itself has no metric for."""
 
 from __future__ import annotations
 

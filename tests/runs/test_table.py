@@ -243,7 +243,7 @@ def test_equal_runs_stay_in_order_and_validation_ua_is_the_default():
         sort_runs(rows, "ua")
 
 
-def test_the_terminal_table_is_aligned_and_tells_shared_settings_once():
+def test_the_terminal_table_is_aligned_and_shows_shared_settings_once():
     rows = [
         ROW,
         replace(UNJUDGED, learning_rate=1e-5),
@@ -259,7 +259,10 @@ def test_the_terminal_table_is_aligned_and_tells_shared_settings_once():
         "emodb_loso/speaker_03  speaker_03   60/60  0.0001      44  81.0  80.0  79.0  70.0  71.0  72.0\n"
         "x                      fold_00      60/60   1e-05      44  81.0  80.0  79.0     –     –     –\n"
         "y                      fold_00       0/60  0.0001       –     –     –     –     –     –     –"
-        "  optimistic, synthetic"
+        "  1, 2\n"
+        "\n"
+        f"1: {OPTIMISTIC}\n"
+        "2: synthetic: x"
     )
 
 

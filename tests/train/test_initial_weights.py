@@ -43,7 +43,7 @@ def test_a_file_of_unknown_origin_says_so(tiny_config, started_from, tmp_path):
     assert "copied.weights.h5, whose training data is not known" in note
 
 
-def test_weights_that_have_heard_the_test_speaker_are_refused(tiny_config, started_from):
+def test_weights_that_have_seen_the_test_speaker_are_refused(tiny_config, started_from):
     experiment = prepare(tiny_config)
     for fold in experiment.folds[1:]:
         with pytest.raises(RunError, match=rf"train\.initial_weights: .* test data of {fold.name}"):
@@ -54,7 +54,7 @@ def other_settings(config: Config, **sections) -> Config:
     return replace(config, **{name: replace(getattr(config, name), **keys) for name, keys in sections.items()})
 
 
-def test_a_final_run_may_start_from_weights_that_have_heard_everything(tiny_config, started_from):
+def test_a_final_run_may_start_from_weights_that_have_seen_everything(tiny_config, started_from):
     experiment = prepare(other_settings(tiny_config, split={"protocol": "final"}))
     start = find_initial_weights(str(started_from.path), experiment, experiment.folds[0])
     assert start.path.parent == started_from.path / "checkpoints"
@@ -69,7 +69,7 @@ def final(tiny_config, tmp_path_factory) -> Run:
 @pytest.mark.parametrize(
     "protocol", ["leave_one_speaker_out", "group_k_fold", "stratified_hold_out", "random_hold_outs", "published"]
 )
-def test_no_fold_starts_from_a_final_run_that_has_heard_its_test_data(tiny_config, final, protocol):
+def test_no_fold_starts_from_a_final_run_that_has_seen_its_test_data(tiny_config, final, protocol):
     experiment = prepare(other_settings(tiny_config, split={"protocol": protocol, "folds": 3}))
     for fold in experiment.folds:
         with pytest.raises(RunError, match=rf"train\.initial_weights: .* test data of {fold.name}"):
@@ -89,7 +89,7 @@ def test_a_new_protocol_that_claims_independence_cannot_start_from_its_test_spea
         config = other_settings(tiny_config, split={"protocol": "new"})
         start = partial(find_initial_weights, str(started_from.path), replace(experiment, config=config, corpus=corpus))
         if independent:
-            with pytest.raises(RunError, match=rf"have not heard the test speakers of {fold.name}.*{trained}"):
+            with pytest.raises(RunError, match=rf"have not seen the test speakers of {fold.name}.*{trained}"):
                 start(fold)
         else:
             start(fold)
