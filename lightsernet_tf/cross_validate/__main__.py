@@ -9,7 +9,8 @@ from lightsernet_tf.config_parser import config_parser, parse_config
 from lightsernet_tf.errors import ConfigError
 
 _EPILOG = """
-Finished folds are not trained again and a stopped one goes on: the same call continues a killed one. Examples:
+Finished folds are not trained again and a stopped one goes on: the same call continues a killed one. The last digits
+of the figures depend on the number of threads. Each of several seeds is trained in a folder seed_N. Examples:
   python -m lightsernet_tf.cross_validate --config configs/emodb.yaml --corpus.data_dir DIR --jobs 2
   python -m lightsernet_tf.cross_validate --config configs/emodb.yaml --corpus.data_dir DIR --jobs 2 --seeds 42 43 44
 On a Dask cluster of machines that share the corpus and runs_dir (a process for each training at once):
@@ -22,29 +23,11 @@ On a Dask cluster of machines that share the corpus and runs_dir (a process for 
 def main(arguments: Sequence[str]) -> int:
     """Parse, cross-validate, print."""
     parser = config_parser("cross_validate", "Train and judge all folds, and report on all test data.", _EPILOG)
-    parser.add_argument("--jobs", type=int, default=1, help="folds at once on this machine, each in a process")
-    parser.add_argument(
-        "--threads",
-        type=int,
-        metavar="N",
-        help="threads of each training; the last digits depend on it. Without it the cores divided by --jobs, and 1 "
-        "with --scheduler",
-    )
-    parser.add_argument(
-        "--scheduler",
-        type=str,
-        metavar="ADDRESS",
-        help="train on the workers of this Dask scheduler instead, one fold at a time each; start one per core with "
-        "--nthreads 1, or fewer and give --threads",
-    )
-    parser.add_argument(
-        "--seeds",
-        type=str,
-        nargs="+",
-        default=[],
-        metavar="SEED",
-        help="train all folds once with each as train.seed, each in a folder seed_N, and compare them",
-    )
+    add = parser.add_argument
+    add("--jobs", type=int, default=1, help="folds at once on this machine, each in a process")
+    add("--threads", type=int, metavar="N", help="of each training (default: cores / --jobs, or 1 with --scheduler)")
+    add("--scheduler", type=str, metavar="ADDRESS", help="train on the workers of this Dask scheduler, a fold each")
+    add("--seeds", type=str, nargs="+", default=[], metavar="SEED", help="once with each train.seed, and compare them")
     config, options = parse_config(parser, arguments)
     try:
         seeds = [int(seed) for seed in options.seeds]

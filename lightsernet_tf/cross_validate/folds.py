@@ -91,18 +91,13 @@ def cross_validate(
     experiments = {path / f"seed_{seed}": experiment.under(one) for seed, one in with_seeds.items()}
     experiments = experiments or {path: experiment}
     _claim(path, {folder: one.config for folder, one in experiments.items()}, repeated=bool(seeds))
+    tasks = {
+        run_path.relative_to(path).as_posix(): _task(fold_config, run_path, one, jobs, scheduler)
+        for folder, one in experiments.items()
+        for run_path, fold_config in _unfinished(folder, one)
+    }
     try:
-        run_trainings(
-            {
-                run_path.relative_to(path).as_posix(): _task(fold_config, run_path, one, jobs, scheduler)
-                for folder, one in experiments.items()
-                for run_path, fold_config in _unfinished(folder, one)
-            },
-            path,
-            jobs=jobs,
-            threads=threads,
-            scheduler=scheduler,
-        )
+        run_trainings(tasks, path, jobs=jobs, threads=threads, scheduler=scheduler)
     except KeyboardInterrupt:
         _logger.warning("stopped; the same command goes on, and trains no finished fold of %s again", path)
         raise
@@ -126,7 +121,7 @@ def run_fold(config: Config, path: Path, experiment: Experiment | None = None, *
     """
     if path.is_dir():
         with Run(path).held(wait_seconds):
-            pass  # whoever trained here until now may have made a run of the folder, or finished it
+            pass  # the process that trained here until now may have made the folder a run, or finished it
     if (path / "run.json").exists() and fold_is_finished(Run.open(path)):
         _logger.info("%s is finished", path)
         return
@@ -138,9 +133,8 @@ def run_fold(config: Config, path: Path, experiment: Experiment | None = None, *
 
 def fold_is_finished(run: Run) -> bool:
     """Return whether all epochs are trained and the chosen one is judged."""
-    if len(run.history()) < run.config.train.epochs:
-        return False
-    return (run.report_dir(run.resolve_epoch("best")) / "scores.json").exists()
+    trained = len(run.history()) >= run.config.train.epochs
+    return trained and (run.report_dir(run.resolve_epoch("best")) / "scores.json").exists()
 
 
 def cross_validation_name(config: Config, seeds: Sequence[int] = ()) -> str:

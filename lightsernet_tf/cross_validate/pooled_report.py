@@ -40,6 +40,11 @@ class CrossValidation:
         return self.path / "report.md"
 
     @property
+    def tested(self) -> str:
+        """How much was tested, in words."""
+        return f"{self.scores.utterances} test utterances of {len(self.speakers.groups)} speakers"
+
+    @property
     def cells(self) -> list[str]:
         """The figures in percent with their intervals."""
         return figure_cells(self.scores, self.intervals)
@@ -49,7 +54,7 @@ class CrossValidation:
         spread = self.speakers.spread["ua"]
         return "\n".join(
             [
-                f"{self.path}: {self.scores.utterances} test utterances of {len(self.speakers.groups)} speakers",
+                f"{self.path}: {self.tested}",
                 *(f"  {note}" for note in self.notes),
                 *(f"  {FIGURE_NAMES[key]:11} {cell}" for key, cell in zip(FIGURES, self.cells, strict=True)),
                 f"  UA by speaker: {percent(spread.mean)} on average, {percent(spread.min)} to {percent(spread.max)}",

@@ -50,8 +50,7 @@ class RepeatedSeeds:
         width = max(len(str(seed)) for seed in self.seeds)
         return "\n".join(
             [
-                f"{self.path}: {self._first.scores.utterances} test utterances of {len(self._first.speakers.groups)} "
-                f"speakers, with {len(self.seeds)} seed{'s' * (len(self.seeds) != 1)}",
+                f"{self.path}: {self._first.tested}, with {len(self.seeds)} seed{'s' * (len(self.seeds) != 1)}",
                 *(f"  {note}" for note in self.notes),
                 *(
                     f"  seed {seed:{width}}  "

@@ -14,6 +14,7 @@ _EPILOG = """examples:
   python -m lightsernet_tf.evaluate runs/NAME --epoch all
   python -m lightsernet_tf.evaluate model.tflite --config configs/emodb.yaml --split.fold 3
 
+The best epoch is the one chosen on validation data; all sweeps the kept epochs on validation data and judges the best.
 A file takes --config and every option of lightsernet_tf.train that says which corpus and which fold to judge it on;
 its window and features are its own.
 """
@@ -25,16 +26,10 @@ def main(arguments: Sequence[str]) -> int:
         "Evaluate a run or a .tflite file on training, validation and test data, and write a report with figures."
     )
     parser = CommandParser("evaluate", description, _EPILOG, allow_abbrev=False)
-    parser.add_argument("target", type=Path, metavar="RUN|FILE.tflite", help="folder of a run, or an exported file")
-    parser.add_argument(
-        "--epoch",
-        metavar="best|last|N|all",
-        help="of a run: which kept epoch, the one chosen on validation data (default), the last, a number, or a sweep "
-        "over all of them on validation data, after which the one chosen is judged",
-    )
-    parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="of a file: folder of the report (default: beside the file)"
-    )
+    add = parser.add_argument
+    add("target", type=Path, metavar="RUN|FILE.tflite", help="folder of a run, or an exported file")
+    add("--epoch", metavar="best|last|N|all", help="of a run: which kept epoch (default: best)")
+    add("--output", type=Path, metavar="DIR", help="of a file: folder of the report (default: beside the file)")
     options, settings = parser.parse_known_args(arguments)
     if options.target.suffix.lower() == ".tflite":
         return _evaluate_file(options, settings)

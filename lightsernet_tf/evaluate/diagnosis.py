@@ -32,7 +32,7 @@ class Evidence:
     Parameters
     ----------
     history
-        One row per epoch, in order: ``epoch``, ``loss``, ``ua`` (training, measured with dropout on), ``val_loss``
+        One row per epoch, from the first: ``loss``, ``ua`` (training, measured with dropout on), ``val_loss``
         and ``val_ua``.
     chosen_epoch
         The epoch that validation chose.
@@ -63,7 +63,7 @@ class Evidence:
     @property
     def ua_while_trained(self) -> float:
         """UA of the training data over the judged epoch, while its weights were still changing."""
-        return next(float(row["ua"]) for row in self.history if int(row["epoch"]) == self.judged_epoch)
+        return float(self.history[self.judged_epoch - 1]["ua"])
 
     @property
     def shows_trends(self) -> bool:
@@ -73,10 +73,6 @@ class Evidence:
     def column(self, key: str) -> FloatArray:
         """Return a figure over the epochs, float [epochs]."""
         return np.array([float(row[key]) for row in self.history])
-
-    def epoch(self, position: int) -> int:
-        """Return the number of the epoch at a position of a column."""
-        return int(self.history[position]["epoch"])
 
 
 def diagnose(evidence: Evidence) -> list[str]:
@@ -130,7 +126,7 @@ def validation_loss_rises(evidence: Evidence) -> str | None:
     if not (rise > max(LARGE_RISE * validation[lowest], 2 * noise) and training[-1] < training[lowest]):
         return None
     return (
-        f"Training and validation drift apart since epoch {evidence.epoch(lowest)}: the validation loss has risen from "
+        f"Training and validation drift apart since epoch {lowest + 1}: the validation loss has risen from "
         f"{validation[lowest]:.2f} to {validation[-1]:.2f} while the training loss fell from {training[lowest]:.2f} to "
         f"{training[-1]:.2f} (smoothed): overfitting. More dropout, augmentation or data may help; more epochs do not."
     )
@@ -146,7 +142,7 @@ def validation_ua_falls_behind(evidence: Evidence) -> str | None:
     since = int(close[-1]) + 1 if close.size else 0
     if since == len(training):
         return None
-    when = f"since epoch {evidence.epoch(since)}" if since else "from the first epoch on"
+    when = f"since epoch {since + 1}" if since else "from the first epoch on"
     return (
         f"Training UA has stayed more than {100 * threshold:.0f} points above validation UA {when}, and ends at "
         f"{100 * training[-1]:.1f} % against {100 * validation[-1]:.1f} % (smoothed): what is learnt there carries "
@@ -156,7 +152,7 @@ def validation_ua_falls_behind(evidence: Evidence) -> str | None:
 
 def chosen_at_the_end(evidence: Evidence) -> str | None:
     """Report a chosen epoch among the last five percent."""
-    last = evidence.epoch(-1)
+    last = len(evidence.history)
     if evidence.chosen_epoch <= last - max(1, round(0.05 * last)):
         return None
     return (

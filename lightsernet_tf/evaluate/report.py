@@ -111,7 +111,9 @@ def write_report(
     write_predictions(folder / "predictions.csv", experiment, parts, notes)
     write_text(folder / "report.md", text)
     scores = {part: judged.scores.to_dict() for part, judged in parts.items()}
-    write_json(folder / "scores.json", {**fields, "notes": list(notes), **scores})  # last: it says that all is there
+    write_json(
+        folder / "scores.json", {**fields, "notes": list(notes), **scores}
+    )  # last: it marks the report as complete
     return folder / "report.md"
 
 

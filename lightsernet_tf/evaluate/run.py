@@ -128,14 +128,8 @@ def _epochs_sections(
         draw_sweep(sweep, judged, folder / "sweep.png", notes, validation_name=name)
         sections.append(sweep_section(sweep, judged, data=data, picture="sweep.png"))
     weighted = ", class-weighted" if run.config.train.balance == "class_weight" else ""
-    draw_curves(
-        run.history(),
-        chosen,
-        folder / "curves.png",
-        notes,
-        training_name=f"training (with dropout{weighted})",
-        validation_name=name,
-    )
+    names = {"training_name": f"training (with dropout{weighted})", "validation_name": name}
+    draw_curves(run.history(), chosen, folder / "curves.png", notes, **names)
     return [*sections, "## Over the epochs\n\n" + figure("Loss and UA over the epochs", "curves.png")]
 
 

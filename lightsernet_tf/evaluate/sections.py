@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -140,9 +139,8 @@ def confusion_table(labels: Sequence[str], confusion: NDArray[np.int64]) -> str:
     """Return utterances, int [classes, classes], and percent of the true class: rows true, columns predicted."""
     rows = []
     for place, (label, counts) in enumerate(zip(labels, confusion, strict=True), start=1):
-        support = int(counts.sum())
-        cells = [_confusion_cell(count, 100 * count / support if support else math.nan) for count in counts]
-        rows.append((f"{place} {label}", *cells))
+        shares = [f"{count} ({100 * count / counts.sum():.0f} %)" if count else "0" for count in counts]
+        rows.append((f"{place} {label}", *(shares if counts.any() else ["–"] * len(counts))))
     header = ("", *(f"{place} {label}" for place, label in enumerate(labels, start=1)))
     return markdown_table(header, rows, "l" + "r" * len(labels))
 
@@ -166,9 +164,3 @@ def _class_table(scores: Scores) -> str:
         for place, (label, precision, recall, f1, support) in enumerate(columns, start=1)
     ]
     return markdown_table(("#", "class", "precision", "recall", "F1", "utterances"), rows, "rlrrrr")
-
-
-def _confusion_cell(count: int, share: float) -> str:
-    if math.isnan(share):
-        return "–"
-    return f"{count} ({share:.0f} %)" if count else "0"

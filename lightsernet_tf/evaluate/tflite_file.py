@@ -24,7 +24,7 @@ from lightsernet_tf.versions import versions
 def evaluate_file(path: Path, config: Config, output: Path | None = None) -> Evaluation:
     """Judge a .tflite file on the fold of a corpus that a configuration names.
 
-    Window and features are the file's own, whatever the configuration says of them.
+    Window and features are the file's own, whatever the configuration has.
 
     Parameters
     ----------

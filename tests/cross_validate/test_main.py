@@ -102,12 +102,12 @@ def one_by_one(command, tmp_path_factory) -> Path:
 
 
 def fold_in_the_middle(log: str) -> str | None:
-    """Return a fold whose second epoch is told of; the state of the first is kept by then."""
+    """Return a fold whose second epoch is logged; the state of the first is kept by then."""
     found = re.search(rf"^(hold_out_.*): epoch +2/{EPOCHS} ", log, re.MULTILINE)
     return found and found[1]
 
 
-def epochs_told(log: str, fold: str) -> list[int]:
+def logged_epochs(log: str, fold: str) -> list[int]:
     return [int(epoch) for epoch in re.findall(rf"^{re.escape(fold)}: epoch +(\d+)/{EPOCHS} ", log, re.MULTILINE)]
 
 
@@ -134,12 +134,12 @@ def test_a_cluster_that_loses_a_worker_gives_the_report_of_one_machine(one_by_on
             )
             victim.popen.send_signal(signal.SIGKILL)
             victim.popen.wait()
-            trained = epochs_told(victim.said(), fold)
+            trained = logged_epochs(victim.said(), fold)
             assert trained[-1] < EPOCHS
             assert client.popen.wait(240) == 0, client.said()
         survivor = next(one for one in cluster.workers if one is not victim)
         assert survivor.popen.poll() is None
-        went_on = epochs_told(survivor.said(), fold)
+        went_on = logged_epochs(survivor.said(), fold)
         assert went_on == list(range(went_on[0], EPOCHS + 1))
         assert went_on[0] in (trained[-1], trained[-1] + 1)  # whether its line was written before it was killed
     assert "is done, 2 of 2" in client.said()
@@ -155,12 +155,12 @@ def test_a_killed_command_leaves_nobody_training_and_goes_on(one_by_one, command
         killed.popen.send_signal(signal.SIGKILL)
         killed.popen.wait()
     eventually(lambda: not any(is_alive(child) for child in children), 5)
-    trained = epochs_told(killed.said(), fold)
+    trained = logged_epochs(killed.said(), fold)
     assert trained[-1] < EPOCHS
     assert len(Run.open(tmp_path / "Läufe" / fold).history()) < EPOCHS
     with started(tmp_path / "again.log", *arguments) as again:
         assert again.popen.wait(240) == 0, again.said()
-    assert epochs_told(again.said(), fold)[0] > 1
+    assert logged_epochs(again.said(), fold)[0] > 1
     assert_the_same_to_the_last_digit(tmp_path / "Läufe", one_by_one)
 
 

@@ -62,6 +62,7 @@ def test_the_pooled_figures_are_those_of_scikit_learn(done):
     spread = scores["speakers"]["spread"]["ua"]
     assert spread["mean"] == pytest.approx(np.mean(by_speaker))
     assert spread["std"] == pytest.approx(np.std(by_speaker, ddof=1))
+    assert (scores["corpus"], scores["utterances"], scores["protocol"]) == ("folders", 36, "published")
     for name, (low, high) in scores["intervals"].items():
         assert low <= scores["pooled"][name] <= high
 

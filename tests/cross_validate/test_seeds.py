@@ -105,7 +105,7 @@ def test_the_spread_is_that_of_the_pooled_figures(done):
         assert done.spread[key].to_dict() == spread
 
 
-def test_the_report_shows_a_line_for_each_seed_and_says_what_they_tell(done):
+def test_the_report_shows_a_line_for_each_seed_and_explains_them(done):
     text = done.report_path.read_text(encoding="utf-8")
     assert text.startswith("# Light-SERNet on folders: cross-validation with 3 seeds\n")
     for seed in SEEDS:
