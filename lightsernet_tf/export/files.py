@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightsernet_tf.data.experiment import Experiment, prepare
-from lightsernet_tf.errors import ConfigError, ModelError, RunError
+from lightsernet_tf.errors import ConfigError, ModelError, RunError, one_line
 from lightsernet_tf.evaluate.judgement import judge
 from lightsernet_tf.export.card import model_card
 from lightsernet_tf.export.description import calibration_sentence, describe, judged_as_data, latency
@@ -161,7 +161,7 @@ def export(
         except ModelError as error:
             failures.append(f"{path.name}: {error}")
         except OSError as error:  # a full disk: what is written stays, and the rest would fare no better
-            failures.append(f"{path}: {error.strerror or error}")
+            failures.append(f"{path}: {one_line(error)}")
             break
     if failures:
         if made and not exported:

@@ -19,7 +19,7 @@ from distributed.scheduler import KilledWorker
 from distributed.security import Security
 from joblib._dask import DaskDistributedBackend
 
-from lightsernet_tf.errors import ConfigError, RunError
+from lightsernet_tf.errors import ConfigError, RunError, one_line
 from lightsernet_tf.versions import versions
 
 _CONNECT_SECONDS = 5
@@ -66,7 +66,7 @@ def check_scheduler(address: str) -> None:
     except (asyncio.TimeoutError, MemoryError) as error:  # another protocol's first bytes may be taken for a huge size
         raise _no_scheduler(address, "it does not speak Dask's protocol") from error
     except (OSError, ValueError, TypeError) as error:  # TypeError: certificates are missing
-        raise _no_scheduler(address, " ".join(str(error).split())) from error
+        raise _no_scheduler(address, one_line(error)) from error
 
 
 @contextmanager
@@ -90,7 +90,7 @@ def cluster_backend(scheduler: str, folder: Path) -> Iterator[_Backend]:
     try:
         client = Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
     except OSError as error:
-        raise _no_scheduler(scheduler, " ".join(str(error).split())) from error
+        raise _no_scheduler(scheduler, one_line(error)) from error
     with _silent("distributed.client"), client:
         _check_workers(client, scheduler)
         workers = len(client.nthreads())

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from lightsernet_tf.audio.rates import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from lightsernet_tf.cli import CommandParser, native_messages_hidden, run_command
-from lightsernet_tf.errors import AudioError, ConfigError, InputError
+from lightsernet_tf.errors import AudioError, ConfigError, InputError, one_line
 
 if TYPE_CHECKING:
     from lightsernet_tf.predict.recognizer import EmotionRecognizer
@@ -154,8 +154,7 @@ def _require(module: str, what: str, package: str) -> None:
     try:
         importlib.import_module(module)
     except (ImportError, OSError) as error:  # OSError: a library that the package needs is missing
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{what}: expected {package} (pip install {package}). Received: {reason}") from error
+        raise ConfigError(f"{what}: expected {package} (pip install {package}). Received: {one_line(error)}") from error
 
 
 def _sources(options: argparse.Namespace) -> list[Source]:

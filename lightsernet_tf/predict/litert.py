@@ -9,7 +9,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from lightsernet_tf.errors import ModelError
+from lightsernet_tf.errors import ModelError, one_line
 
 FloatArray = NDArray[np.float32]
 
@@ -39,8 +39,7 @@ class LiteRTNetwork:
             self._interpreter = Interpreter(model_content=content, num_threads=num_threads)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
-            raise ModelError(f"expected a model that LiteRT can load. Received: {reason}") from error
+            raise ModelError(f"expected a model that LiteRT can load. Received: {one_line(error)}") from error
         self._lock = threading.Lock()
         self._input = _only("input", self._interpreter.get_input_details(), input_shape)
         self._output = _only("output", self._interpreter.get_output_details(), (1, num_outputs))

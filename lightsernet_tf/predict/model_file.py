@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lightsernet_tf.audio.rates import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
-from lightsernet_tf.errors import ModelError
+from lightsernet_tf.errors import ModelError, one_line
 
 FORMAT = 1
 DESCRIPTION, LABELS = "lightsernet.json", "labels.txt"
@@ -112,8 +112,7 @@ def read_model_file(path: Path) -> ModelFile:
     try:
         content = Path(path).read_bytes()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ModelError(f"{path}: expected a .tflite file. Received: {reason}") from error
+        raise ModelError(f"{path}: expected a .tflite file. Received: {one_line(error)}") from error
     try:
         return ModelFile(Path(path), content, read_description(content))
     except ModelError as error:
@@ -143,8 +142,9 @@ def read_description(content: bytes) -> Description:
             listed = _read(archive, LABELS) if LABELS in archive.namelist() else ""
         document = json.loads(text)
     except _DAMAGED as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ModelError(f"expected {DESCRIPTION} in the archive at its end. Received: {reason}") from error
+        raise ModelError(
+            f"expected {DESCRIPTION} in the archive at its end. Received: {one_line(error, 200)}"
+        ) from error
     description = parse_description(document)
     if hashlib.sha256(content[:start]).hexdigest() != document["model_sha256"]:
         raise ModelError(

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightsernet_tf.audio.sound_files import SUFFIXES, find_sound_files, read_sound_file
-from lightsernet_tf.errors import AudioError, ConfigError, ModelError
+from lightsernet_tf.errors import AudioError, ConfigError, ModelError, one_line
 from lightsernet_tf.predict.prediction import Prediction
 from lightsernet_tf.predict.recognizer import EmotionRecognizer
 from lightsernet_tf.predict.stream import DEFAULT_HOP_SECONDS
@@ -191,7 +191,7 @@ def record(rate_hz: int) -> Iterator[NDArray[np.float32]]:
     except (ImportError, OSError) as error:  # OSError: the package is there, PortAudio is not
         raise ConfigError(
             "--microphone: expected the package sounddevice and the PortAudio library "
-            f"(pip install sounddevice; on Debian also: apt install libportaudio2). Received: {_one_line(error)}"
+            f"(pip install sounddevice; on Debian also: apt install libportaudio2). Received: {one_line(error)}"
         ) from error
     recorded: queue.Queue[NDArray[np.float32]] = queue.Queue(maxsize=_MOST_WAITING)
 
@@ -205,7 +205,7 @@ def record(rate_hz: int) -> Iterator[NDArray[np.float32]]:
                 yield recorded.get(timeout=_SILENT_MICROPHONE_SECONDS)
     except (sounddevice.PortAudioError, ValueError) as error:
         raise ConfigError(
-            f"--microphone: expected a microphone that gives {rate_hz} Hz (--rate). Received: {_one_line(error)}"
+            f"--microphone: expected a microphone that gives {rate_hz} Hz (--rate). Received: {one_line(error)}"
         ) from error
     except queue.Empty as error:
         raise ConfigError(
@@ -216,7 +216,3 @@ def record(rate_hz: int) -> Iterator[NDArray[np.float32]]:
 def joined(chunks: Sequence[NDArray[Any]], channels: int) -> NDArray[Any]:
     """Return chunks [samples, channels] as one array."""
     return np.concatenate(chunks) if chunks else np.zeros((0, channels), np.float32)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from lightsernet_tf.errors import RunError
+from lightsernet_tf.errors import RunError, one_line
 from lightsernet_tf.files import write_bytes, written_beside
 from lightsernet_tf.runs.run import HistoryRow, Run, choose_epoch
 
@@ -119,8 +119,7 @@ def load_weights(network: keras.Model, path: Path) -> None:
             warnings.simplefilter("error", UserWarning)
             network.load_weights(path)
     except (OSError, KeyError, ValueError, RuntimeError, UserWarning) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise RunError(f"{path}: expected the weights of this network. Received: {reason}") from error
+        raise RunError(f"{path}: expected the weights of this network. Received: {one_line(error, 200)}") from error
 
 
 def _variables(network: keras.Model, optimizer: keras.Optimizer) -> list[Any]:

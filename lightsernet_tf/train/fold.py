@@ -15,7 +15,7 @@ import tensorflow as tf
 from lightsernet_tf.config import Config
 from lightsernet_tf.data.experiment import Experiment, prepare
 from lightsernet_tf.data.splits import Fold, choose_fold
-from lightsernet_tf.errors import RunError, RunExistsError, WriteError
+from lightsernet_tf.errors import RunError, RunExistsError, WriteError, one_line
 from lightsernet_tf.model.network import build_network
 from lightsernet_tf.model.replicas import training_strategy
 from lightsernet_tf.runs.checkpoints import keep_epoch, load_state, save_state
@@ -202,7 +202,7 @@ def _fit(
         raise
     except (OSError, MemoryError, tf.errors.OpError) as error:
         what = error.filename if isinstance(error, OSError) and error.filename else run.path
-        reason = f"{_first_line(error)}; {_how_to_resume(run)}"
+        reason = f"{one_line(error, 200)}; {_how_to_resume(run)}"
         if _is_of_the_disk(error):
             raise WriteError(f"{what}: could not write: {reason}") from error
         if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
@@ -222,11 +222,6 @@ def _is_of_the_disk(error: Exception) -> bool:
         or "File too large" in str(error)
         or "quota" in str(error)
     )
-
-
-def _first_line(error: Exception) -> str:
-    reason = str(getattr(error, "strerror", None) or getattr(error, "message", None) or error)
-    return reason.strip().split("\n")[0] or type(error).__name__
 
 
 def _how_to_resume(run: Run) -> str:

@@ -76,7 +76,7 @@ def test_somebody_else_who_answers_is_refused(monkeypatch):
     monkeypatch.setattr(ours, "_CONNECT_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(ConfigError, match=r"does not answer as Dask does"):
+        with pytest.raises(ConfigError, match=r"does not speak Dask's protocol"):
             check_scheduler(address)
 
 
