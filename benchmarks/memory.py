@@ -55,7 +55,7 @@ def write_corpus(folder: Path, utterances: int) -> None:
 
 def measure(folder: Path, with_waveforms: bool) -> None:
     """Build a store of the files in a folder, read one epoch of it and print what that took."""
-    from lightsernet_tf.config import AudioConfig, AugmentConfig, FeatureConfig
+    from lightsernet_tf.config import AugmentConfig, Config, TrainConfig
     from lightsernet_tf.data.batches import training_batches
     from lightsernet_tf.data.feature_store import open_feature_store
 
@@ -64,29 +64,12 @@ def measure(folder: Path, with_waveforms: bool) -> None:
         print(f"0 | {peak_resident_mb():.0f} | |")
         return
     start = time.perf_counter()
-    store = open_feature_store(
-        paths,
-        AudioConfig(),
-        FeatureConfig(),
-        cache_dir=folder / "cache",
-        on_error="stop",
-        with_waveforms=with_waveforms,
-    )
+    augment = AugmentConfig(gain_max_db=6.0 if with_waveforms else 0.0)
+    config = Config(augment=augment, train=TrainConfig(seed=0), cache_dir=str(folder / "cache"))
+    store = open_feature_store(paths, config)
     built = time.perf_counter()
     rows = np.arange(len(paths))
-    batches = training_batches(
-        store,
-        rows,
-        rows % 3,
-        first_epoch=0,
-        last_epoch=1,
-        batch_size=32,
-        seed=0,
-        balance="none",
-        class_weights=None,
-        augment=AugmentConfig(gain_max_db=6.0) if with_waveforms else AugmentConfig(),
-        features=FeatureConfig(),
-    )
+    batches = training_batches(store, rows, rows % 3, config, class_weights=None, first_epoch=0, last_epoch=1)
     for _ in batches:
         pass
     read = time.perf_counter()

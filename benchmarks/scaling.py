@@ -184,8 +184,7 @@ def features_part(bench: Bench) -> None:
             with timed() as warm:
                 prepare(config)
             store = experiment.store
-            waveforms = store.waveforms
-            array_bytes = store.features.nbytes + (0 if waveforms is None else waveforms.nbytes)
+            array_bytes = store.features.nbytes + (store.waveforms.nbytes if store.waveforms_path else 0)
             disk_bytes = sum(p.stat().st_size for p in (store.features_path, store.waveforms_path) if p is not None)
         audio_bytes = sum((bench.folder / "wav" / file).stat().st_size for file in bench.files[:utterances])
         each = [round(total / utterances) for total in (audio_bytes, array_bytes, disk_bytes - array_bytes)]
@@ -305,14 +304,10 @@ def _batches(experiment: Any) -> Any:
         experiment.store,
         rows,
         experiment.class_ids,
+        experiment.config,
+        class_weights=None,
         first_epoch=0,
         last_epoch=100,
-        batch_size=BATCH_SIZE,
-        seed=0,
-        balance="none",
-        class_weights=None,
-        augment=experiment.config.augment,
-        features=experiment.config.features,
     )
 
 

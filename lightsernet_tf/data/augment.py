@@ -1,7 +1,7 @@
-"""Random changes of training utterances, off by default: of prepared waveforms, and of features.
+"""Random changes of training utterances, off by default: of their waveforms, and of their features.
 
-What the changes of a waveform are is a function of a seed alone. The masks are tensorflow-io's and draw from the
-generator of the graph that they are traced in, so ``datasets`` traces them anew, with a seed, for every epoch.
+Changed waveforms are a function of a seed alone. The masks are tensorflow-io's and draw from the generator of the graph
+that they are traced in, so `data.batches` traces them anew, with a seed, for every epoch.
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ from lightsernet_tf.config import AugmentConfig
 
 NOISE_SNR_RANGE_DB = 30.0
 
+_OFF = AugmentConfig()
+
 
 def changes_waveforms(config: AugmentConfig) -> bool:
-    """Tell whether features have to be computed anew from changed waveforms."""
-    return config.time_shift_max_seconds > 0 or config.gain_max_db > 0 or config.noise_min_snr_db is not None
+    """Return whether features have to be computed anew from changed waveforms."""
+    return any(getattr(config, key) != getattr(_OFF, key) for key in AUGMENTATIONS)
 
 
 def changes_features(config: AugmentConfig) -> bool:
-    """Tell whether features are masked."""
+    """Return whether features are masked."""
     return config.time_mask_max_frames > 0 or config.frequency_mask_max_bins > 0
 
 
 def augment_waveform(waveform: tf.Tensor, config: AugmentConfig, sample_rate_hz: int, seed: tf.Tensor) -> tf.Tensor:
-    """Shift a waveform, change its level and add noise, in this order, as far as each is switched on.
+    """Change a waveform in each way that is switched on, in the order of ``AUGMENTATIONS``.
 
     Parameters
     ----------
@@ -44,25 +46,28 @@ def augment_waveform(waveform: tf.Tensor, config: AugmentConfig, sample_rate_hz:
     tf.Tensor
         float32 ``[samples]``.
     """
-    shift_seed, gain_seed, noise_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
-    max_shift_samples = round(config.time_shift_max_seconds * sample_rate_hz)
-    if max_shift_samples > 0:
-        waveform = _shift(waveform, max_shift_samples, shift_seed)
-    if config.gain_max_db > 0:
-        gain_db = tf.random.stateless_uniform([], gain_seed, -config.gain_max_db, config.gain_max_db)
-        waveform *= _amplitude(gain_db)
-    if config.noise_min_snr_db is not None:
-        waveform = _add_noise(waveform, config.noise_min_snr_db, noise_seed)
+    seeds = tf.unstack(tf.random.experimental.stateless_split(seed, len(AUGMENTATIONS)))
+    for (key, change), seed_of_change in zip(AUGMENTATIONS.items(), seeds, strict=True):
+        if getattr(config, key) != getattr(_OFF, key):
+            waveform = change(waveform, getattr(config, key), seed_of_change, sample_rate_hz)
     return waveform
 
 
-def _shift(waveform: tf.Tensor, max_samples: int, seed: tf.Tensor) -> tf.Tensor:
+def shift(waveform: tf.Tensor, max_seconds: float, seed: tf.Tensor, sample_rate_hz: int) -> tf.Tensor:
+    """Move a waveform by up to ``max_seconds`` to either side; what is vacated is silent."""
+    max_samples = round(max_seconds * sample_rate_hz)
     start = tf.random.stateless_uniform([], seed, 0, 2 * max_samples + 1, tf.int32)
-    padded = tf.pad(waveform, [[max_samples, max_samples]])
-    return tf.ensure_shape(padded[start : start + tf.size(waveform)], waveform.shape)
+    padded = tf.pad(waveform, [[max_samples, max_samples]])  # [samples + 2 * max_samples]
+    return tf.ensure_shape(padded[start : start + tf.size(waveform)], waveform.shape)  # [samples]
 
 
-def _add_noise(waveform: tf.Tensor, min_snr_db: float, seed: tf.Tensor) -> tf.Tensor:
+def change_level(waveform: tf.Tensor, max_db: float, seed: tf.Tensor, sample_rate_hz: int) -> tf.Tensor:
+    """Make a waveform louder or quieter by up to ``max_db``."""
+    return waveform * _amplitude(tf.random.stateless_uniform([], seed, -max_db, max_db))
+
+
+def add_noise(waveform: tf.Tensor, min_snr_db: float, seed: tf.Tensor, sample_rate_hz: int) -> tf.Tensor:
+    """Add white noise at a signal-to-noise ratio of ``min_snr_db`` or up to 30 dB better."""
     snr_seed, noise_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     snr_db = tf.random.stateless_uniform([], snr_seed, min_snr_db, min_snr_db + NOISE_SNR_RANGE_DB)
     level = tf.sqrt(tf.reduce_mean(tf.square(waveform)))  # root mean square: silence stays silent
@@ -71,6 +76,14 @@ def _add_noise(waveform: tf.Tensor, min_snr_db: float, seed: tf.Tensor) -> tf.Te
 
 def _amplitude(level_db: tf.Tensor) -> tf.Tensor:
     return tf.pow(10.0, level_db / 20.0)
+
+
+# By the key of AugmentConfig that holds the amount; at its default the change is off.
+AUGMENTATIONS: dict[str, Callable[[tf.Tensor, float, tf.Tensor, int], tf.Tensor]] = {
+    "time_shift_max_seconds": shift,
+    "gain_max_db": change_level,
+    "noise_min_snr_db": add_noise,
+}
 
 
 def make_masks(config: AugmentConfig, input_shape: tuple[int, int, int], seed: int) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -43,7 +43,7 @@ def write_entry(
     Raises
     ------
     OSError
-        Whatever the file system says; nothing half-written is left.
+        Whatever the file system raises; nothing half-written is left.
     """
     with written_beside(path) as beside, beside.open("w+b") as stream:
         _write_header(stream, (0, *row_shape))
@@ -52,11 +52,11 @@ def write_entry(
             stream.write(np.ascontiguousarray(batch, "<f4").data)
             rows += len(batch)
         stream.write(json.dumps(record).encode())
+        body_bytes = stream.tell()
         stream.seek(0)
         _write_header(stream, (rows, *row_shape))
         stream.seek(0)
-        checksum = _crc32(iter(lambda: stream.read(CHUNK_BYTES), b""))
-        stream.write(checksum)
+        stream.write(_read_crc32(stream, body_bytes))
 
 
 def _write_header(stream: BinaryIO, shape: tuple[int, ...]) -> None:
@@ -65,29 +65,24 @@ def _write_header(stream: BinaryIO, shape: tuple[int, ...]) -> None:
     np.lib.format.write_array_header_1_0(stream, header)
 
 
-def _crc32(chunks: Iterable[bytes]) -> bytes:
+def _read_crc32(stream: BinaryIO, size_bytes: int) -> bytes:
     checksum = 0
-    for chunk in chunks:
-        checksum = zlib.crc32(chunk, checksum)
+    for start in range(0, size_bytes, CHUNK_BYTES):
+        checksum = zlib.crc32(stream.read(min(CHUNK_BYTES, size_bytes - start)), checksum)
     return f"{checksum:0{CRC_BYTES}x}".encode()
 
 
 def is_whole(path: Path) -> bool:
-    """Tell whether there is such an entry and its checksum holds; one read of the file, at about 2 GB/s."""
+    """Return whether there is such an entry and its checksum holds; one read of the file, at about 2 GB/s."""
     try:
         body_bytes = path.stat().st_size - CRC_BYTES
         with path.open("rb") as stream:
-            whole = body_bytes > 0 and _crc32(_chunks(stream, body_bytes)) == stream.read()
+            whole = body_bytes > 0 and _read_crc32(stream, body_bytes) == stream.read()
     except OSError:
         return False
     if not whole:
         _logger.warning("%s is damaged; it is computed again", path)
     return whole
-
-
-def _chunks(stream: BinaryIO, size_bytes: int) -> Iterator[bytes]:
-    for start in range(0, size_bytes, CHUNK_BYTES):
-        yield stream.read(min(CHUNK_BYTES, size_bytes - start))
 
 
 def read_array(path: Path) -> NDArray[np.float32]:

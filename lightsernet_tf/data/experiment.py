@@ -1,4 +1,4 @@
-"""What a configuration means: its corpus, features, classes and folds, ready to train and to judge on."""
+"""A configuration made real: its corpus, features, classes and folds, ready to train and to evaluate on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from lightsernet_tf.config import Config
 from lightsernet_tf.config_identity import PLACES, differing_keys
 from lightsernet_tf.corpora import load_corpus
 from lightsernet_tf.corpora.base import Corpus, Skipped
-from lightsernet_tf.data.augment import changes_waveforms
 from lightsernet_tf.data.feature_store import FeatureStore, open_feature_store
 from lightsernet_tf.data.leaks import check_leaks, first_of_identical
 from lightsernet_tf.data.splits import PROTOCOLS, Fold, Protocol, check_classes, make_folds
@@ -41,7 +40,7 @@ class Experiment:
     folds
         All folds of the protocol, checked for leaks.
     left_out
-        Files that are not used, and why.
+        Files that are not used, and why not.
     """
 
     config: Config
@@ -57,12 +56,12 @@ class Experiment:
         return self.corpus.labels
 
     def under(self, config: Config) -> Experiment:
-        """Return the same data under settings that differ in the model and its training alone, or in the fold.
+        """Return the same data with settings that differ only in the model, its training or the fold.
 
         Raises
         ------
         ConfigError
-            If they ask for other data.
+            If they need other data.
         """
         for key, (other, ours) in differing_keys(config, self.config, ignore=_NOT_DATA).items():
             raise ConfigError(f"{key}: expected what the data was prepared with, {ours!r}. Received: {other!r}")
@@ -83,7 +82,7 @@ class Experiment:
         return sorted({self.corpus.utterances[position].speaker for position in positions})
 
     def names(self, positions: Sequence[int]) -> list[str]:
-        """Return the utterances' paths, relative to the corpus's folder or its CSV file's where they lie in it."""
+        """Return the utterances' paths, relative to the folder of the corpus or of its CSV file if they are in it."""
         if not self.config.corpus.data_dir:
             return [self.corpus.utterances[position].path.name for position in positions]
         root = Path(self.config.corpus.data_dir).expanduser()
@@ -119,14 +118,7 @@ def prepare(config: Config) -> Experiment:
     corpus = load_corpus(config.corpus)
     if len(corpus.labels) < 2:
         raise CorpusError(f"corpus.labels: expected at least 2 classes. Received: only {', '.join(corpus.labels)}")
-    store = open_feature_store(
-        [utterance.path for utterance in corpus.utterances],
-        config.audio,
-        config.features,
-        cache_dir=Path(config.cache_dir).expanduser() if config.cache_dir else None,
-        on_error=config.corpus.on_error,
-        with_waveforms=changes_waveforms(config.augment),
-    )
+    store = open_feature_store([utterance.path for utterance in corpus.utterances], config)
     left_out = list(corpus.skipped)
     left_out += [Skipped(corpus.utterances[position].path, problem) for position, problem in store.problems.items()]
     usable = [position for position in range(len(corpus.utterances)) if position not in store.problems]

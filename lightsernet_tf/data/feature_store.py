@@ -3,7 +3,7 @@
 The name of an entry of the cache is a digest of the bytes of all audio files in their order and of every setting that
 shapes the array, so nothing else needs to be compared: a changed file or setting leads to another entry.
 
-What this module does not do: decode (``audio``), compute (``features``) or choose rows and their order (``datasets``).
+Decoding is in `audio.decoding`, the features in `features.front_end`, rows and their order in `data.batches`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import platformdirs
@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from lightsernet_tf.audio.decoding import decode
-from lightsernet_tf.config import AudioConfig, FeatureConfig
+from lightsernet_tf.config import AudioConfig, Config, FeatureConfig
+from lightsernet_tf.data.augment import changes_waveforms
 from lightsernet_tf.data.cache_entry import CHUNK_BYTES, is_whole, read_array, read_record, write_entry
 from lightsernet_tf.errors import AudioError, ConfigError
 from lightsernet_tf.features.front_end import extract, feature_shape
@@ -46,12 +47,12 @@ class FeatureStore:
     features_path
         Entry of the cache with the features.
     waveforms_path
-        Entry with the prepared waveforms; none unless they were asked for.
+        Entry with the windows that the features are of; None unless the augmentation changes waveforms.
     utterance_of_segment
         Position of the file that each segment was cut from, shape ``[segments]``, ascending.
     content
         SHA-256 of each file's samples (decoded, mono, resampled), so that the same audio in another container counts
-        as the same; none for a file that was left out.
+        as the same; None for a file that was left out.
     problems
         Why files were left out, by position.
     """
@@ -67,14 +68,15 @@ class FeatureStore:
         """Memory map ``[segments, frames, bins]``.
 
         Each access maps the file anew: pages that were read count as this process's memory until their map is gone,
-        so whoever holds on to one map for a whole training holds the whole corpus.
+        so a map that is kept for a whole training would keep the whole corpus.
         """
         return read_array(self.features_path)
 
     @property
-    def waveforms(self) -> NDArray[np.float32] | None:
-        """Memory map ``[segments, num_samples]``, mapped anew at each access, or none."""
-        return None if self.waveforms_path is None else read_array(self.waveforms_path)
+    def waveforms(self) -> NDArray[np.float32]:
+        """Memory map ``[segments, num_samples]``, mapped anew at each access; only where ``waveforms_path`` is set."""
+        assert self.waveforms_path is not None
+        return read_array(self.waveforms_path)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -83,7 +85,7 @@ class FeatureStore:
         return frames, bins, 1
 
     def segments_of(self, utterances: Sequence[int] | NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-        """Return the rows of the segments of these utterances, in the order given; of one left out there are none."""
+        """Return the rows of the segments of these utterances, in the given order; one that was left out has none."""
         positions = np.asarray(utterances, np.int64)
         first = np.searchsorted(self.utterance_of_segment, positions, side="left")
         end = np.searchsorted(self.utterance_of_segment, positions, side="right")
@@ -91,41 +93,28 @@ class FeatureStore:
         return np.concatenate([np.empty(0, np.int64), *rows])
 
 
-def open_feature_store(
-    paths: Sequence[Path],
-    audio: AudioConfig,
-    features: FeatureConfig,
-    *,
-    cache_dir: Path | None,
-    on_error: Literal["stop", "skip"],
-    with_waveforms: bool = False,
-) -> FeatureStore:
+def open_feature_store(paths: Sequence[Path], config: Config) -> FeatureStore:
     """Open the features of these files, computing only what the cache does not hold whole.
 
     Parameters
     ----------
     paths
         Audio files; their order is that of the store.
-    audio, features
-        How a file becomes segments and segments become features.
-    cache_dir
-        Folder of the cache; none: ``features`` in the user's cache directory.
-    on_error
-        ``stop`` at files that cannot be read, or ``skip`` them.
-    with_waveforms
-        Keep the prepared waveforms too; only the augmentation of waveforms needs them.
+    config
+        How a file becomes segments and segments become features, whether waveforms are needed to augment them, what
+        to do with unreadable files (``corpus.on_error``), and the folder of the cache.
 
     Raises
     ------
     AudioError
         If a file cannot be read and ``on_error`` is ``stop``, or if none can.
     ConfigError
-        If the cache cannot be written, for instance because the disk is full.
+        If the cache cannot be written, for instance because the disk is full, or the windows are too short.
     """
-    if not paths:
-        raise AudioError("expected at least one audio file. Received: none")
-    feature_shape(window_samples(audio, features.sample_rate_hz), features)  # in a pipeline its error would not be ours
-    folder = platformdirs.user_cache_path("lightsernet_tf") / "features" if cache_dir is None else Path(cache_dir)
+    audio, features = config.audio, config.features
+    feature_shape(window_samples(audio, features.sample_rate_hz), features)  # raises here, not within a pipeline
+    usual = platformdirs.user_cache_path("lightsernet_tf") / "features"
+    folder = Path(config.cache_dir).expanduser() if config.cache_dir else usual
     files = [_file_digest(path) for path in paths]
     decoding = {"audio": dataclasses.asdict(audio), "sample_rate_hz": features.sample_rate_hz}
     decoding["min_samples"] = features.frame_length_samples
@@ -144,18 +133,18 @@ def open_feature_store(
         "features", {"features": dataclasses.asdict(features)}, lambda waveform: extract(waveform, features)
     )
     problems = {int(position): text for position, text in record["problems"].items()}
-    if problems and (on_error == "stop" or len(problems) == len(paths)):
-        raise AudioError(_describe(problems, paths))
+    if problems and (config.corpus.on_error == "stop" or len(problems) == len(paths)):
+        raise AudioError(_unreadable(problems, paths))
     return FeatureStore(
         features_path=features_path,
-        waveforms_path=entry("waveforms", {}, tf.identity)[0] if with_waveforms else None,
+        waveforms_path=entry("waveforms", {}, tf.identity)[0] if changes_waveforms(config.augment) else None,
         utterance_of_segment=np.repeat(np.arange(len(paths)), record["segments"]),
         content=tuple(record["content"]),
         problems=problems,
     )
 
 
-def _describe(problems: Mapping[int, str], paths: Sequence[Path]) -> str:
+def _unreadable(problems: Mapping[int, str], paths: Sequence[Path]) -> str:
     first = min(problems)
     others = f" (and {len(problems) - 1} more of {len(paths)} files)" if len(problems) > 1 else ""
     remedy = "corpus.on_error: skip leaves such files out" if len(problems) < len(paths) else "no file can be read"
@@ -168,7 +157,7 @@ def _file_digest(path: Path) -> str:
         with Path(path).open("rb") as stream:
             for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""):
                 digest.update(chunk)
-    except OSError as error:  # what is wrong with it is for the decoder to say; here it must only not equal any content
+    except OSError as error:  # the decoder reports it; here it only has to differ from any content
         return f"unreadable: {error.strerror}"
     return digest.hexdigest()
 
@@ -216,7 +205,7 @@ def _build(path: Path, rows: tf.data.Dataset, kind: str, num_files: int) -> None
 
     record = {"segments": segments, "content": content, "problems": problems}
     try:
-        with closing(batches()) as values:  # so that the bar ends before an error is told
+        with closing(batches()) as values:  # the bar ends before an error is shown
             write_entry(path, tuple(rows.element_spec[0].shape[1:]), values, record)
     except OSError as error:
         raise ConfigError(

@@ -1,6 +1,6 @@
 """The guard against leaks between the parts of a fold: the same audio, or the same speaker, in two of them.
 
-What is the same recording is decided by the content digests that the feature store took.
+Recordings are the same if the digests of their content, which the feature store takes, are equal.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def first_of_identical(
     content
         Digest of each utterance's samples, by position.
     positions
-        Those to look at, in order.
+        Those to compare, in order.
 
     Returns
     -------

@@ -11,13 +11,16 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from lightsernet_tf.config import ProtocolName, SplitConfig
 from lightsernet_tf.corpora.base import Utterance
 from lightsernet_tf.errors import ConfigError, CorpusError
+
+if TYPE_CHECKING:
+    from sklearn.model_selection import BaseShuffleSplit
 
 _logger = logging.getLogger(__name__)
 
@@ -67,12 +70,12 @@ class Protocol:
 
 
 def make_folds(utterances: Sequence[Utterance], config: SplitConfig) -> list[Fold]:
-    """Split utterances as ``config.protocol`` says.
+    """Split utterances by ``config.protocol``.
 
     Parameters
     ----------
     utterances
-        Those that are used: duplicates and unreadable files are already left out.
+        At least one; duplicates and unreadable files are already left out.
     config
         Protocol, numbers of folds and speakers, fractions and the seed.
 
@@ -83,13 +86,11 @@ def make_folds(utterances: Sequence[Utterance], config: SplitConfig) -> list[Fol
     ConfigError
         If there are more folds than speakers to make them of.
     """
-    if not utterances:
-        raise CorpusError("split: expected utterances. Received: none that can be used")
     return list(PROTOCOLS[config.protocol].make(utterances, config))
 
 
 def choose_fold(folds: Sequence[Fold], config: SplitConfig) -> Fold:
-    """Return the fold that ``config.fold`` counts, from 0."""
+    """Return the fold with the number ``config.fold``, counted from 0."""
     if config.fold >= len(folds):
         raise ConfigError(
             f"split.fold: expected 0 to {len(folds) - 1} under {config.protocol}. Received: fold={config.fold}"
@@ -125,7 +126,7 @@ def group_k_fold(utterances: Sequence[Utterance], config: SplitConfig) -> Iterat
 
 
 def final(utterances: Sequence[Utterance], config: SplitConfig) -> Iterator[Fold]:
-    """Test nobody: the first speakers of a seeded circle choose the epoch, all others are trained on (to ship)."""
+    """Test nobody, for a network to ship: the first speakers of a seeded circle choose the epoch, the rest train."""
     yield from _speaker_folds(utterances, [("final", set())], config)
 
 
@@ -155,12 +156,12 @@ def _speaker_folds(
 def stratified_hold_out(utterances: Sequence[Utterance], config: SplitConfig) -> Iterator[Fold]:
     """Test one stratified share of the utterances; a stratified share of the rest chooses the epoch."""
     positions = np.arange(len(utterances))
-    rest, test = _stratified(utterances, positions, config.test_fraction, config.seed, "test_fraction")
+    rest, test = _stratified(utterances, positions, "test_fraction", config, config.seed)
     yield _with_validation("hold_out", utterances, rest, test, config)
 
 
 def random_hold_outs(utterances: Sequence[Utterance], config: SplitConfig) -> Iterator[Fold]:
-    """Test ``folds`` random shares of the utterances, which overlap; speakers are on every side (the paper's way)."""
+    """Test ``folds`` random shares of the utterances, which overlap; speakers are in every part (as in the paper)."""
     for n, (rest, test) in enumerate(_random_shares(utterances, config)):
         yield _with_validation(f"hold_out_{n:02d}", utterances, rest, test, config)
 
@@ -192,50 +193,42 @@ def manifest(utterances: Sequence[Utterance], config: SplitConfig) -> Iterator[F
         yield _with_validation("manifest", utterances, np.array(parts["train"]), np.array(parts["test"]), config)
 
 
+def _by_key(config: SplitConfig) -> int | None:
+    return config.folds
+
+
+def _one(config: SplitConfig) -> int | None:
+    return 1
+
+
+def _by_corpus(config: SplitConfig) -> int | None:
+    return None
+
+
 PROTOCOLS: dict[ProtocolName, Protocol] = {
     "leave_one_speaker_out": Protocol(
         leave_one_speaker_out,
-        num_folds=lambda config: None,
+        _by_corpus,
         speaker_independent=True,
         tests_somebody=True,
         chooses_on_test=False,
         note=None,
     ),
     "group_k_fold": Protocol(
-        group_k_fold,
-        num_folds=lambda config: config.folds,
-        speaker_independent=True,
-        tests_somebody=True,
-        chooses_on_test=False,
-        note=None,
+        group_k_fold, _by_key, speaker_independent=True, tests_somebody=True, chooses_on_test=False, note=None
     ),
     "stratified_hold_out": Protocol(
-        stratified_hold_out,
-        num_folds=lambda config: 1,
-        speaker_independent=False,
-        tests_somebody=True,
-        chooses_on_test=False,
-        note=None,
+        stratified_hold_out, _one, speaker_independent=False, tests_somebody=True, chooses_on_test=False, note=None
     ),
     "random_hold_outs": Protocol(
-        random_hold_outs,
-        num_folds=lambda config: config.folds,
-        speaker_independent=False,
-        tests_somebody=True,
-        chooses_on_test=False,
-        note=None,
+        random_hold_outs, _by_key, speaker_independent=False, tests_somebody=True, chooses_on_test=False, note=None
     ),
     "manifest": Protocol(
-        manifest,
-        num_folds=lambda config: 1,
-        speaker_independent=False,
-        tests_somebody=True,
-        chooses_on_test=False,
-        note=None,
+        manifest, _one, speaker_independent=False, tests_somebody=True, chooses_on_test=False, note=None
     ),
     "published": Protocol(
         published,
-        num_folds=lambda config: config.folds,
+        _by_key,
         speaker_independent=False,
         tests_somebody=True,
         chooses_on_test=True,
@@ -243,7 +236,7 @@ PROTOCOLS: dict[ProtocolName, Protocol] = {
     ),
     "final": Protocol(
         final,
-        num_folds=lambda config: 1,
+        _one,
         speaker_independent=True,
         tests_somebody=False,
         chooses_on_test=False,
@@ -284,9 +277,7 @@ def check_classes(fold: Fold, utterances: Sequence[Utterance], labels: Sequence[
 def _with_validation(
     name: str, utterances: Sequence[Utterance], rest: np.ndarray, test: np.ndarray, config: SplitConfig
 ) -> Fold:
-    train, validation = _stratified(
-        utterances, rest, config.validation_fraction, config.seed + 1, "validation_fraction"
-    )
+    train, validation = _stratified(utterances, rest, "validation_fraction", config, config.seed + 1)
     return Fold(name, _tuple(train), _tuple(validation), _tuple(test))
 
 
@@ -294,31 +285,30 @@ def _random_shares(utterances: Sequence[Utterance], config: SplitConfig) -> Iter
     from sklearn.model_selection import ShuffleSplit
 
     splitter = ShuffleSplit(config.folds, test_size=config.test_fraction, random_state=config.seed)
-    try:
-        yield from splitter.split(np.zeros(len(utterances)))
-    except ValueError as error:
-        raise CorpusError(
-            f"split.test_fraction: expected enough utterances to hold out {config.test_fraction:g}. "
-            f"Received: {len(utterances)} ({error})"
-        ) from error
+    return _held_out(utterances, np.arange(len(utterances)), splitter, "test_fraction")
 
 
 def _stratified(
-    utterances: Sequence[Utterance], positions: np.ndarray, fraction: float, seed: int, key: str
+    utterances: Sequence[Utterance], positions: np.ndarray, key: str, config: SplitConfig, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    labels = [utterances[position].label for position in positions]
     from sklearn.model_selection import StratifiedShuffleSplit
 
-    splitter = StratifiedShuffleSplit(1, test_size=fraction, random_state=seed)
+    splitter = StratifiedShuffleSplit(1, test_size=getattr(config, key), random_state=seed)
+    return next(_held_out(utterances, positions, splitter, key))
+
+
+def _held_out(
+    utterances: Sequence[Utterance], positions: np.ndarray, splitter: BaseShuffleSplit, key: str
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    labels = [utterances[position].label for position in positions]
     try:
-        rest, held_out = next(splitter.split(positions, labels))
+        for rest, held_out in splitter.split(positions, labels):
+            yield positions[rest], positions[held_out]
     except ValueError as error:
-        counts = ", ".join(f"{label} {labels.count(label)}" for label in sorted(set(labels)))
+        counts = ", ".join(f"{label} {count}" for label, count in sorted(Counter(labels).items()))
         raise CorpusError(
-            f"split.{key}: expected enough utterances of every class to hold out {fraction:g}. "
-            f"Received: {counts} ({error})"
+            f"split.{key}: expected enough utterances to hold out {splitter.test_size:g}. Received: {counts} ({error})"
         ) from error
-    return positions[rest], positions[held_out]
 
 
 def _spoken_by(speakers: set[str], utterances: Sequence[Utterance]) -> tuple[int, ...]:
@@ -326,12 +316,12 @@ def _spoken_by(speakers: set[str], utterances: Sequence[Utterance]) -> tuple[int
 
 
 def _tuple(positions: np.ndarray) -> tuple[int, ...]:
-    return tuple(sorted(int(position) for position in positions))
+    return tuple(sorted(positions.tolist()))
 
 
 def _folder_names(speakers: Sequence[str]) -> dict[str, str]:
-    # One to one, so that two speakers never share a folder. To macOS, names are the same that differ only in case or in
-    # how an accent is composed: of these, everything but small ASCII letters and digits is escaped.
+    # One to one, so that two speakers never share a folder. On macOS, names that differ only in case or in how an
+    # accent is composed are the same: in these, everything but small ASCII letters and digits is escaped.
     names = {speaker: _escape(r'[%/\\:*?"<>|]', speaker) for speaker in speakers}
     alike = Counter(_as_macos(name) for name in names.values())
     return {

@@ -1,6 +1,6 @@
-"""Batch normalisation that trains through TensorFlow's fused kernel, and is Keras's own layer everywhere else.
+"""Batch normalisation that trains with TensorFlow's fused kernel, and is Keras's own layer otherwise.
 
-What this module does not do: anything new. Numbers, weights and moving statistics are those of the plain layer.
+It only saves time: numbers, weights and moving statistics are those of the plain layer.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import keras
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """``keras.layers.BatchNormalization`` whose training step on TensorFlow is ``FusedBatchNormV3``.
 
-    Keras takes the moments, the normalisation and their gradients apart into a dozen passes over memory; on a CPU the
-    fused kernel takes less than half the time. Input and output are ``[batch, height, width, channels]``. In inference,
+    Keras computes the moments, the normalisation and their gradients in a dozen passes over memory; on a CPU the fused
+    kernel takes less than half the time. Input and output are ``[batch, height, width, channels]``. In inference,
     with a mask, with ``synchronized=True``, with ``renorm=True``, without scale or offset, and on other backends, this
     is the plain layer.
 

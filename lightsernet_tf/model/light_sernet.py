@@ -1,6 +1,6 @@
-"""Light-SERNet (Aftab et al., ICASSP 2022): the architecture as a table, walked by one block function.
+"""Light-SERNet (Aftab et al., ICASSP 2022): the architecture as a table, built by one block function.
 
-What this module does not do: features, losses, training. It uses Keras 3 only, so it runs on any Keras backend.
+It uses Keras 3 only, so it runs on any Keras backend.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ def light_sernet(
     l2
         Weight decay of the kernels of the second part (those of ``BLOCKS``).
     seed
-        Of the initial weights and of dropout; none: Keras's global seed decides.
+        Of the initial weights and of dropout; None: Keras's global seed decides.
     synchronized
-        Whether batch normalisation takes its statistics over all replicas of a distributed training; TensorFlow alone.
+        Whether batch normalisation takes its statistics over all replicas of a distributed training (TensorFlow only).
 
     Returns
     -------
@@ -102,13 +102,17 @@ def light_sernet(
         x = layers.ReLU(name=f"{block.name}_relu")(x)
         if block.pool_size is None:
             return x
+        # [batch, frames / pool_size[0], bins / pool_size[1], filters], rounded up
         return layers.AveragePooling2D(block.pool_size, padding="same", name=f"{block.name}_pool")(x)
 
     features = keras.Input((frames, bins, 1), name="features")
     x = layers.Concatenate(name="paths")([apply(path, features, None) for path in PATHS])
+    # [batch, frames / 2, bins / 2, 96]
     for block in BLOCKS:
         x = apply(block, x, keras.regularizers.L2(l2))
+    # [batch, frames / 32, bins / 8, 320]
     x = layers.GlobalAveragePooling2D(name="global_pool")(x)  # [batch, 320]
     x = layers.Dropout(dropout, seed=seeds.getrandbits(31), name="dropout")(x)
+    # [batch, num_classes]
     x = layers.Dense(num_classes, activation="softmax", kernel_initializer=glorot(), name="probabilities")(x)
     return keras.Model(features, x, name="light_sernet")

@@ -18,8 +18,8 @@ def build_network(experiment: Experiment, strategy: tf.distribute.Strategy | Non
     experiment
         The settings, the labels and the shape of the features.
     strategy
-        What `training_strategy` returns, to train on several devices; none: one device, whatever the settings say, to
-        judge or export what was trained anywhere.
+        From `training_strategy`, to train on several devices; None: one device, whatever the settings, to evaluate or
+        export a network.
     """
     config = experiment.config
     strategy = strategy or tf.distribute.get_strategy()

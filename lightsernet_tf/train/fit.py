@@ -14,7 +14,6 @@ import numpy as np
 from lightsernet_tf.data.batches import steps_per_epoch, training_batches
 from lightsernet_tf.data.experiment import Experiment
 from lightsernet_tf.data.splits import Fold
-from lightsernet_tf.errors import ConfigError
 from lightsernet_tf.evaluate.predictors import Predictor, keras_predictor, predictor_for
 from lightsernet_tf.evaluate.scores import FIGURES, score
 from lightsernet_tf.model.losses import class_weights, make_loss
@@ -88,12 +87,8 @@ def fit_network(
         experiment.store,
         segments,
         class_ids,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        balance=config.balance,
+        experiment.config,
         class_weights=fold_class_weights(experiment, fold),
-        augment=experiment.config.augment,
-        features=experiment.config.features,
         first_epoch=len(rows),
         last_epoch=last_epoch,
     )
@@ -101,7 +96,7 @@ def fit_network(
         batches_for_replicas(batches, network.distribute_strategy),
         epochs=last_epoch,
         initial_epoch=len(rows),
-        steps_per_epoch=steps_per_epoch(class_ids, config.batch_size, config.balance),
+        steps_per_epoch=steps_per_epoch(class_ids, config),
         callbacks=[EpochRecorder(config, validate, rows, keep), *callbacks],
         shuffle=False,  # the order is the data set's own, a function of (seed, epoch)
         verbose=0,
@@ -127,16 +122,12 @@ def fold_class_weights(experiment: Experiment, fold: Fold) -> dict[int, float] |
     Raises
     ------
     ConfigError
-        If ``train.class_weights`` names other labels than the experiment's.
+        If ``train.class_weights`` names other labels than the experiment's, or not all of them.
     """
     config = experiment.config.train
     if config.balance != "class_weight":
         return None
-    unknown = sorted(set(config.class_weights) - set(experiment.labels))
-    if unknown:
-        raise ConfigError(
-            f"train.class_weights: expected labels of {', '.join(experiment.labels)}. Received: {', '.join(unknown)}"
-        )
-    given = {experiment.labels.index(label): weight for label, weight in config.class_weights.items()}
     rows = experiment.store.segments_of(fold.train)  # what is drawn, and so what the frequencies are of
-    return class_weights(experiment.class_ids[experiment.store.utterance_of_segment[rows]], experiment.labels, given)
+    return class_weights(
+        experiment.class_ids[experiment.store.utterance_of_segment[rows]], experiment.labels, config.class_weights
+    )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightsernet_tf.config import AugmentConfig, FeatureConfig
+from lightsernet_tf.config import AugmentConfig, Config, FeatureConfig, TrainConfig
 from lightsernet_tf.data.batches import (
+    epoch_batches,
     epoch_order,
-    make_dataset,
-    make_training_dataset,
     steps_per_epoch,
     training_batches,
 )
@@ -68,15 +68,13 @@ def labels():
     return np.repeat([0, 1, 2], [14, 6, 3])
 
 
-def options(augment=None, balance="none", class_weights=None):
-    return {
-        "batch_size": 4,
-        "seed": 1,
-        "balance": balance,
-        "class_weights": class_weights,
-        "augment": augment or AugmentConfig(),
-        "features": MFCC,
-    }
+def settings_with(augment=None, balance="none", features=MFCC):
+    train = TrainConfig(batch_size=4, seed=1, balance=balance)
+    return Config(augment=augment or AugmentConfig(), features=features, train=train)
+
+
+def epoch(store, rows, class_ids, config, class_weights=None, epoch=0):
+    return epoch_batches(store, rows, class_ids, config, class_weights=class_weights, epoch=epoch)
 
 
 def elements(dataset):
@@ -131,38 +129,23 @@ def test_the_surplus_of_oversampling_differs_between_epochs(labels):
 def test_steps_per_epoch(labels, batch_size, balance):
     order = epoch_order(labels, seed=3, epoch=8, balance=balance)
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    assert steps_per_epoch(labels, batch_size, balance) == len(batches)
-
-
-def test_batches_for_judging_keep_the_order(store):
-    chosen = np.array([5, 5, 0, 22, 7, 1])
-    dataset = make_dataset(store, chosen, chosen % 3, batch_size=4)
-    assert dataset.element_spec[0].shape.as_list() == [None, 13, 40, 1]
-    batches = elements(dataset)
-    assert [len(label) for _, label in batches] == [4, 2]
-    np.testing.assert_array_equal(np.concatenate([x for x, _ in batches])[..., 0], store.features[chosen])
-    assert np.concatenate([y for _, y in batches]).tolist() == [2, 2, 0, 1, 1, 1]
-    assert_same(elements(dataset), batches)
-
-
-def test_weights_for_judging(store, rows, labels):
-    weights = np.linspace(0.5, 2.0, ROWS, dtype=np.float32)
-    dataset = make_dataset(store, rows, labels, batch_size=10, weights_of_rows=weights)
-    np.testing.assert_array_equal(np.concatenate([w for _, _, w in elements(dataset)]), weights)
+    assert steps_per_epoch(labels, TrainConfig(batch_size=batch_size, balance=balance)) == len(batches)
 
 
 def test_nothing_switched_on_gives_the_stored_rows_in_the_epochs_order(store, rows, labels):
     order = epoch_order(labels, seed=1, epoch=6, balance="oversample")
-    training = make_training_dataset(store, rows, labels, epoch=6, **options(balance="oversample"))
-    assert_same(elements(training), elements(make_dataset(store, rows[order], labels[order], batch_size=4)))
+    dataset = epoch(store, rows, labels, settings_with(balance="oversample"), epoch=6)
+    assert dataset.element_spec[0].shape.as_list() == [None, 13, 40, 1]
+    batches = elements(dataset)
+    assert [len(y) for _, y in batches] == [4] * 10 + [2]
+    np.testing.assert_array_equal(np.concatenate([x for x, _ in batches])[..., 0], store.features[rows[order]])
+    np.testing.assert_array_equal(np.concatenate([y for _, y in batches]), labels[order])
+    assert_same(elements(dataset), batches)
 
 
 def test_class_weights_follow_the_labels(store, rows, labels):
     weights = {0: 0.5, 1: 1.25, 2: 3.0}
-    dataset = make_training_dataset(
-        store, rows, labels, epoch=0, **options(balance="class_weight", class_weights=weights)
-    )
-    batches = elements(dataset)
+    batches = elements(epoch(store, rows, labels, settings_with(balance="class_weight"), weights))
     assert sorted(np.concatenate([y for _, y, _ in batches])) == sorted(labels)
     for _, y, weight in batches:
         assert weight.dtype == np.float32
@@ -175,13 +158,13 @@ def test_class_weights_follow_the_labels(store, rows, labels):
     ids=["plain", "masks", "everything"],
 )
 def test_a_later_start_sees_the_same_batches(store, rows, labels, augment):
-    choices = options(augment, "oversample", {0: 1.0, 1: 2.0, 2: 3.0})
-    steps = steps_per_epoch(labels, 4, "oversample")
-    whole = elements(training_batches(store, rows, labels, first_epoch=0, last_epoch=4, **choices))
+    config, weights = settings_with(augment, "oversample"), {0: 1.0, 1: 2.0, 2: 3.0}
+    steps = steps_per_epoch(labels, config.train)
+    batches = partial(training_batches, store, rows, labels, config, class_weights=weights, last_epoch=4)
+    whole = elements(batches(first_epoch=0))
     assert len(whole) == 4 * steps
-    resumed = elements(training_batches(store, rows, labels, first_epoch=2, last_epoch=4, **choices))
-    assert_same(resumed, whole[2 * steps :])
-    third = elements(make_training_dataset(store, rows, labels, epoch=2, **choices))
+    assert_same(elements(batches(first_epoch=2)), whole[2 * steps :])
+    third = elements(epoch(store, rows, labels, config, weights, epoch=2))
     assert_same(third, whole[2 * steps : 3 * steps])
     assert [len(y) for _, y, _ in third] == [4] * (steps - 1) + [42 - 4 * (steps - 1)]
 
@@ -189,7 +172,7 @@ def test_a_later_start_sees_the_same_batches(store, rows, labels, augment):
 def test_masks_act_on_stored_features(store, rows, labels):
     augment = AugmentConfig(time_mask_max_frames=6)
     order = epoch_order(labels, seed=1, epoch=0, balance="none")
-    batches = elements(make_training_dataset(store, rows, labels, epoch=0, **options(augment)))
+    batches = elements(epoch(store, rows, labels, settings_with(augment)))
     x = np.concatenate([x for x, _ in batches])[..., 0]  # [rows, frames, bins]
     masked = (x == 0).all(axis=2)
     assert masked.any()
@@ -199,13 +182,13 @@ def test_masks_act_on_stored_features(store, rows, labels):
 def test_changed_waveforms_become_features(store, rows, labels):
     """A gain moves the zeroth coefficient by the same amount in all frames and leaves the others."""
     order = epoch_order(labels, seed=1, epoch=0, balance="none")
-    batches = elements(make_training_dataset(store, rows, labels, epoch=0, **options(AugmentConfig(gain_max_db=6.0))))
+    gain = AugmentConfig(gain_max_db=6.0)
+    batches = elements(epoch(store, rows, labels, settings_with(gain)))
     x = np.concatenate([x for x, _ in batches])[..., 0]
     np.testing.assert_allclose(x[..., 1:], store.features[rows[order]][..., 1:], atol=1e-2)
     waveforms = store.waveforms[rows[order]]
     unclipped = FeatureConfig(mfcc_clip=1000.0)
-    choices = {**options(AugmentConfig(gain_max_db=6.0)), "features": unclipped}
-    batches = elements(make_training_dataset(store, rows, labels, epoch=0, **choices))
+    batches = elements(epoch(store, rows, labels, settings_with(gain, features=unclipped)))
     moved = (
         np.concatenate([x for x, _ in batches])[..., 0, 0] - extract(tf.constant(waveforms), unclipped).numpy()[..., 0]
     )
@@ -215,27 +198,21 @@ def test_changed_waveforms_become_features(store, rows, labels):
     assert np.ptp(gains_db) > 4
 
 
-def test_waveforms_are_needed_to_change_them(folder, rows, labels):
-    store = FeatureStore(folder / "features.npy", None, np.arange(ROWS), (None,) * ROWS, {})
-    with pytest.raises(ValueError, match="expected a store with waveforms"):
-        make_training_dataset(store, rows, labels, epoch=0, **options(EVERYTHING))
-
-
 SCRIPT = """
 import hashlib, sys
 from pathlib import Path
 import numpy as np
 import tensorflow as tf
 sys.path.insert(0, {tests!r})
-from tests.data.test_batches import EVERYTHING, ROWS, open_store, options
+from tests.data.test_batches import EVERYTHING, ROWS, open_store, settings_with
 from lightsernet_tf.data.batches import training_batches
 
 tf.config.threading.set_inter_op_parallelism_threads(1)
 tf.config.threading.set_intra_op_parallelism_threads(1)
 tf.random.set_seed({global_seed})
 labels = np.repeat([0, 1, 2], [14, 6, 3])
-batches = training_batches(open_store(Path({folder!r})), np.arange(ROWS), labels, first_epoch={first}, last_epoch=3,
-                           **options(EVERYTHING))
+batches = training_batches(open_store(Path({folder!r})), np.arange(ROWS), labels, settings_with(EVERYTHING),
+                           class_weights=None, first_epoch={first}, last_epoch=3)
 digest = hashlib.sha256()
 for x, y in list(batches.as_numpy_iterator())[-6:]:
     digest.update(x.tobytes() + y.tobytes())
@@ -267,13 +244,12 @@ def test_tensorflow_io_is_imported_for_masks_alone(folder):
         "import sys\n"
         "import numpy as np\n"
         "from types import SimpleNamespace\n"
-        "from lightsernet_tf.config import AugmentConfig, FeatureConfig\n"
-        "from lightsernet_tf.data.batches import make_training_dataset\n"
+        "from lightsernet_tf.config import AugmentConfig, Config, TrainConfig\n"
+        "from lightsernet_tf.data.batches import epoch_batches\n"
         "store = SimpleNamespace(features=np.zeros([4, 5, 6], np.float32), input_shape=(5, 6, 1))\n"
         "for frames in (0, 2):\n"
-        "    dataset = make_training_dataset(store, np.arange(4), np.zeros(4, int), batch_size=2, seed=0, epoch=0,\n"
-        "        balance='none', class_weights=None, augment=AugmentConfig(time_mask_max_frames=frames),\n"
-        "        features=FeatureConfig())\n"
+        "    config = Config(augment=AugmentConfig(time_mask_max_frames=frames), train=TrainConfig(batch_size=2))\n"
+        "    dataset = epoch_batches(store, np.arange(4), np.zeros(4, int), config, class_weights=None, epoch=0)\n"
         "    print(len(list(dataset)), 'tensorflow_io' in sys.modules)\n"
     )
     output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
@@ -286,7 +262,8 @@ def test_fit_sees_whole_epochs(store, rows, labels):
 
     network = keras.Sequential([keras.Input(store.input_shape), keras.layers.Flatten(), keras.layers.Dense(3)])
     network.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    batches = training_batches(store, rows, labels, first_epoch=0, last_epoch=3, **options())
+    config = settings_with()
+    batches = training_batches(store, rows, labels, config, class_weights=None, first_epoch=0, last_epoch=3)
     assert isinstance(batches, tf.data.Dataset)
     seen = []
     count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(batch))

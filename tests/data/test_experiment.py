@@ -141,9 +141,9 @@ def test_a_fold_that_there_is_not_is_named(tiny):
 
 
 def test_waveforms_are_kept_only_where_augmentation_needs_them(tiny, tiny_config):
-    assert tiny.store.waveforms is None
+    assert tiny.store.waveforms_path is None
     masks = prepare(replace(tiny_config, augment=AugmentConfig(time_mask_max_frames=2)))
-    assert masks.store.waveforms is None
+    assert masks.store.waveforms_path is None
     gain = prepare(replace(tiny_config, augment=AugmentConfig(gain_max_db=6)))
     assert gain.store.waveforms.shape == (36, 4800)
 

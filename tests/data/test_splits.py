@@ -188,7 +188,7 @@ def test_stratified_hold_out_names_the_class_that_is_too_small(lone, key):
     utterances = corpus() + [Utterance(Path(f"{n}.wav"), "disgust", "a") for n in range(lone)]
     with pytest.raises(CorpusError) as caught:
         make_folds(utterances, SplitConfig(test_fraction=0.3))
-    assert f"split.{key}: expected enough utterances of every class" in str(caught.value)
+    assert f"split.{key}: expected enough utterances to hold out 0." in str(caught.value)
     assert "disgust 1" in str(caught.value)
 
 
@@ -217,7 +217,9 @@ def test_published_chooses_the_epoch_on_the_test_data():
 
 @pytest.mark.parametrize("protocol", ["random_hold_outs", "published"])
 def test_random_hold_outs_of_a_single_utterance_are_refused(protocol):
-    with pytest.raises(CorpusError, match=r"split\.test_fraction: expected enough utterances to hold out 0\.2\. Rec"):
+    with pytest.raises(
+        CorpusError, match=r"split\.test_fraction: expected enough utterances to hold out 0\.2\. Received: anger 1 "
+    ):
         make_folds(corpus()[:1], SplitConfig(protocol=protocol))
 
 
@@ -247,12 +249,6 @@ def test_manifest_needs_training_and_test_rows(only, missing):
     utterances = corpus("a", 2)
     with pytest.raises(CorpusError, match=rf"column split: expected at least one row of {missing}\. Received: none"):
         make_folds(with_split(utterances, [only] * len(utterances)), SplitConfig(protocol="manifest"))
-
-
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_corpus_without_utterances_is_refused(protocol):
-    with pytest.raises(CorpusError, match=r"expected utterances\. Received: none"):
-        make_folds([], SplitConfig(protocol=protocol))
 
 
 def test_choose_fold_counts_from_zero():

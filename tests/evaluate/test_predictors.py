@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from lightsernet_tf.audio.decoding import load_waveform
-from lightsernet_tf.config import AudioConfig, Config, FeatureConfig
+from lightsernet_tf.config import AudioConfig, Config
 from lightsernet_tf.data.feature_store import open_feature_store
 from lightsernet_tf.errors import AudioError
 from lightsernet_tf.evaluate.predictors import keras_predictor, predict_utterances, predictor_for
@@ -22,9 +22,7 @@ def store(tmp_path_factory):
     for number, seconds in enumerate((0.3, 0.9, 0.4, 1.2, 0.3, 0.6, 0.75)):
         paths.append(folder / f"{number}.wav")
         soundfile.write(paths[-1], 0.3 * random.standard_normal(int(16000 * seconds)), 16000)
-    return open_feature_store(
-        paths, AudioConfig(0.3, "all"), FeatureConfig(), cache_dir=folder / "cache", on_error="stop"
-    )
+    return open_feature_store(paths, Config(audio=AudioConfig(0.3, "all"), cache_dir=str(folder / "cache")))
 
 
 @pytest.fixture(scope="module")
