@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,23 +11,14 @@ from typing import TYPE_CHECKING, Any
 from lightsernet_tf.cli import run_command
 from lightsernet_tf.config_parser import config_parser, parse_config
 from lightsernet_tf.errors import ConfigError
+from lightsernet_tf.tune.address import Address, check_address, check_name, default_name, wait_for_chief
 from lightsernet_tf.tune.settings import SearchSettings
 
 if TYPE_CHECKING:
     import jsonargparse
 
-    from lightsernet_tf.tune.folder import Search
-
 _CHIEF_SECONDS = 600.0  # that a worker waits for it to begin
-_RUNNING = (
-    "--jobs",
-    "--threads",
-    "--chief",
-    "--beyond-loopback",
-    "--lost-after-seconds",
-    "--worker",
-    "--name",
-)
+_RUNNING = ("--jobs", "--threads", "--chief", "--beyond-loopback", "--lost-after-seconds", "--worker", "--name")
 _EPILOG = """
 The section search of the configuration says what is tried and how; each trial is trained as by train, and its objective
 is the validation UA, never test data. Examples:
@@ -44,8 +33,7 @@ On many machines that share the folder runs_dir, one chief, which trains nothing
 
 def main(arguments: Sequence[str]) -> int:
     """Parse, search, print."""
-    parser = _parser()
-    settings, options = parse_config(parser, arguments, SearchSettings)
+    settings, options = parse_config(_parser(), arguments, SearchSettings)
     assert isinstance(settings, SearchSettings)
     _check_options(options, arguments)
 
@@ -62,13 +50,33 @@ def main(arguments: Sequence[str]) -> int:
         search = Search.begin(settings)
     else:
         search = Search.open(Path(options.resume)).with_trials(settings.search.trials)
+
+    from lightsernet_tf.tune.search import lead_search, run_search
+
     with search.held():
         try:
-            _lead(options, search)
+            if options.chief is None:
+                run_search(search, jobs=options.jobs, threads=options.threads)
+            else:
+                address = Address.parse(options.chief, "--chief")
+                lead_search(search, address, lost_after_seconds=options.lost_after_seconds)
         finally:
             if search.has_begun():
                 print(report_search(search.path, _width()))
     return 0
+
+
+def _work(options: Any, settings: SearchSettings) -> None:
+    address, name = Address.parse(options.worker, "--worker"), options.name
+    name = default_name() if name is None else name
+    check_name(name)
+    wait_for_chief(address, _CHIEF_SECONDS)
+
+    from lightsernet_tf.tune.folder import Search
+    from lightsernet_tf.tune.search import work
+
+    search = Search.join(settings) if options.resume is None else Search.open(Path(options.resume))
+    work(search, address, name, jobs=options.jobs, threads=options.threads)
 
 
 def _check_options(options: Any, arguments: Sequence[str]) -> None:
@@ -76,35 +84,28 @@ def _check_options(options: Any, arguments: Sequence[str]) -> None:
 
     if options.results is not None and (others := _beside(arguments, "--results")):
         raise ConfigError(f"--results: expected no other option. Received: {' '.join(others)}")
-    own = ("--resume", *_RUNNING, "--search.trials")
-    if options.resume is not None and (others := _beside(arguments, *own)):
+    if options.resume is not None and (others := _beside(arguments, "--resume", "--search.trials", *_RUNNING)):
         raise ConfigError(
             f"--resume: expected no settings but --search.trials, the search has its own. Received: {' '.join(others)}"
         )
-    if options.chief is not None and options.results is None:
-        from lightsernet_tf.tune.chief import Address, check_address
-
+    if options.chief is not None:
         check_address(Address.parse(options.chief, "--chief"), beyond_loopback=options.beyond_loopback)
-    if options.chief is not None and options.worker is not None:
-        raise ConfigError(f"--worker: expected none beside --chief. Received: {options.worker}")
-    for option, needed, value in (
-        ("--name", "--worker", options.name),
-        ("--beyond-loopback", "--chief", options.beyond_loopback or None),
-    ):
-        if value is not None and getattr(options, needed.removeprefix("--")) is None:
-            raise ConfigError(f"{option}: expected {needed} beside it. Received: none")
+        if options.worker is not None:
+            raise ConfigError(f"--worker: expected none beside --chief. Received: {options.worker}")
+    elif options.beyond_loopback:
+        raise ConfigError("--beyond-loopback: expected --chief beside it. Received: none")
+    if options.name is not None and options.worker is None:
+        raise ConfigError("--name: expected --worker beside it. Received: none")
     check_spreading(options.jobs, options.threads)
     if not 10 <= options.lost_after_seconds <= 86400:
         raise ConfigError(f"--lost-after-seconds: expected 10 to 86400. Received: {options.lost_after_seconds:g}")
 
 
 def _beside(arguments: Sequence[str], *known: str) -> list[str]:
+    """Return the arguments that are not among the known options and their values."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for option in known:
-        if option == "--beyond-loopback":
-            parser.add_argument(option, action="store_true")
-        else:
-            parser.add_argument(option)
+        parser.add_argument(option, action="store_true" if option == "--beyond-loopback" else "store")
     return parser.parse_known_args(arguments)[1]
 
 
@@ -123,30 +124,6 @@ def _parser() -> jsonargparse.ArgumentParser:
     add("--worker", metavar="HOST:PORT", help="train trials for the chief at this address")
     add("--name", help="of this worker, one of its own (default: host and process)")
     return parser
-
-
-def _lead(options: Any, search: Search) -> None:
-    from lightsernet_tf.tune.search import lead_search, run_search
-
-    if options.chief is None:
-        run_search(search, jobs=options.jobs, threads=options.threads)
-        return
-    from lightsernet_tf.tune.chief import Address
-
-    lead_search(search, Address.parse(options.chief, "--chief"), lost_after_seconds=options.lost_after_seconds)
-
-
-def _work(options: Any, settings: SearchSettings) -> None:
-    from lightsernet_tf.tune.chief import Address, check_name, wait_for_chief
-    from lightsernet_tf.tune.folder import Search
-    from lightsernet_tf.tune.search import work
-
-    address = Address.parse(options.worker, "--worker")
-    name = options.name if options.name is not None else f"{socket.gethostname()}-{os.getpid()}".replace("chief", "c")
-    check_name(name)
-    wait_for_chief(address, _CHIEF_SECONDS)
-    search = Search.join(settings) if options.resume is None else Search.open(Path(options.resume))
-    work(search, address, name, jobs=options.jobs, threads=options.threads)
 
 
 def _width() -> int:

@@ -31,7 +31,7 @@ from lightsernet_tf.tune.ranking import (
     ua_of,
     with_status,
 )
-from lightsernet_tf.tune.space import shown
+from lightsernet_tf.tune.space import value_text
 from lightsernet_tf.tune.trial import Trial
 
 _WIDE = 20  # numbers that span more than this factor are drawn on a logarithmic axis
@@ -169,7 +169,7 @@ def _draw_means(axes: Axes, columns: Mapping[str, float], longest: Sequence[Tria
 
 
 def _in_columns(axes: Axes, values: Sequence[Any]) -> list[float]:
-    texts = [shown(value) for value in values]
+    texts = [value_text(value) for value in values]
     columns = sorted(set(texts))
     names, font = names_and_font([shortened(text, _LONGEST_NAME) for text in columns])
     width = max(5, _PANEL_CHARACTERS // len(names) - 1)
@@ -197,7 +197,7 @@ def _along_numbers(axes: Axes, values: Sequence[Any]) -> list[float]:
     off = {value: from_axis(first - 0.28 * span * place) for place, value in enumerate(beside, start=1)}
     ticks = _ticks(numbers, logarithmic, whole=all(isinstance(value, (int, type(None))) for value in values))
     axes.set_xscale("log" if logarithmic else "linear")
-    axes.set_xticks([*off.values(), *ticks], [*map(shown, off), *map(shown, ticks)])
+    axes.set_xticks([*off.values(), *ticks], [*map(value_text, off), *map(value_text, ticks)])
     minor = LogLocator(subs=range(2, 10)).tick_values(numbers[0], numbers[-1]) if logarithmic else []
     axes.set_xticks([tick for tick in minor if numbers[0] <= tick <= numbers[-1]], minor=True)
     axes.xaxis.set_minor_formatter(NullFormatter())
@@ -225,7 +225,7 @@ def _are_logarithmic(numbers: NDArray[np.float64]) -> bool:
 def _ticks(numbers: NDArray[np.float64], logarithmic: bool, *, whole: bool) -> list[float]:
     at = np.log10(numbers) if logarithmic else numbers
     apart = len(numbers) <= _MOST_TICKS and (np.diff(at) > _CLOSEST_TICKS * np.ptp(at)).all()
-    if apart and sum(len(shown(number)) for number in numbers) <= _PANEL_CHARACTERS // 2:
+    if apart and sum(len(value_text(number)) for number in numbers) <= _PANEL_CHARACTERS // 2:
         return [float(number) for number in numbers]
     low, high = numbers[0], numbers[-1]
     locator = (

@@ -21,7 +21,7 @@ from lightsernet_tf.errors import ConfigError, RunError
 from lightsernet_tf.files import write_text
 from lightsernet_tf.runs.folders import held, refuse_used_folder
 from lightsernet_tf.tune.settings import SearchSettings
-from lightsernet_tf.tune.space import SearchSpace, describe_space
+from lightsernet_tf.tune.space import SearchSpace
 from lightsernet_tf.tune.space_reader import make_space
 from lightsernet_tf.tune.trial import PREFIX
 
@@ -71,8 +71,8 @@ class Search:
                 f"'{search.path}', or choose another --run_name"
             )
         refuse_used_folder(search.path)
-        for line in describe_space(search.space):
-            _logger.info("searching %s", line)
+        for parameter in search.space.parameters:
+            _logger.info("searching %s", parameter)
         return search
 
     def write(self) -> None:

@@ -26,7 +26,7 @@ from lightsernet_tf.tune.ranking import (
     ua_of,
     with_status,
 )
-from lightsernet_tf.tune.space import shown
+from lightsernet_tf.tune.space import value_text
 from lightsernet_tf.tune.table import short_names, text_blocks, trial_columns, ua_text, with_ranks
 from lightsernet_tf.tune.trial import Status, Trial
 
@@ -270,7 +270,7 @@ def _one_line(text: str, width: int) -> str:
 
 
 def _csv_cell(value: Any) -> Any:
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else shown(value)
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else value_text(value)
 
 
 def _numbers_section(trials: Sequence[Trial], keys: Sequence[str]) -> list[str]:
@@ -281,7 +281,7 @@ def _numbers_section(trials: Sequence[Trial], keys: Sequence[str]) -> list[str]:
         if are_numbers(values):
             correlation = rank_correlation(values, [ua_of(trial) for trial in there])
             cells = ("–", "–") if correlation is None else (f"{correlation:+.2f}", f"±{_by_chance(len(there)):.2f}")
-            rows.append((key, len(there), shown(min(values)), shown(max(values)), *cells))
+            rows.append((key, len(there), value_text(min(values)), value_text(max(values)), *cells))
     header = (
         "number",
         "completed trials",
@@ -304,7 +304,7 @@ def _values_section(trials: Sequence[Trial], keys: Sequence[str]) -> list[str]:
         groups: dict[str, list[float]] = {}
         there = [trial for trial in comparable(trials) if key in trial.values]
         for trial in sorted(there, key=lambda trial: _by_size(trial.values[key])):
-            groups.setdefault(shown(trial.values[key]), []).append(ua_of(trial))
+            groups.setdefault(value_text(trial.values[key]), []).append(ua_of(trial))
         if are_numbers(_values(there, key)) and len(groups) > min(_MOST_VALUES, len(there) / 2):
             continue
         rows += [
@@ -317,4 +317,4 @@ def _values_section(trials: Sequence[Trial], keys: Sequence[str]) -> list[str]:
 
 def _by_size(value: Any) -> tuple[bool, float, str]:
     number = are_numbers([value])
-    return number, float(value) if number else 0.0, shown(value)
+    return number, float(value) if number else 0.0, value_text(value)

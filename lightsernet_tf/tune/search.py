@@ -8,16 +8,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import grpc
+import keras_tuner
 
 from lightsernet_tf.errors import RunError
 from lightsernet_tf.parallel.processes import share_of_cores
+from lightsernet_tf.tune.address import Address, joined
+from lightsernet_tf.tune.chief import serve
 from lightsernet_tf.tune.folder import Search
-
-if TYPE_CHECKING:
-    from lightsernet_tf.tune.chief import Address
-    from lightsernet_tf.tune.oracles import LastingOracle
-    from lightsernet_tf.tune.trial_training import TrialTrainer
+from lightsernet_tf.tune.oracles import LastingOracle, make_oracle
+from lightsernet_tf.tune.trial_training import TrialTrainer
+from lightsernet_tf.tune.tuner import SearchStopped, SearchTuner
 
 _logger = logging.getLogger(__name__)
 
@@ -25,7 +27,7 @@ _logger = logging.getLogger(__name__)
 def run_search(search: Search, *, jobs: int = 1, threads: int | None = None) -> None:
     """Train trials until the oracle has no more.
 
-    A trial that fails is recorded, with its reason, and the next one trained.
+    A failed trial (NaN loss, out of memory) is recorded with the reason, and the next one trained.
 
     Parameters
     ----------
@@ -43,14 +45,13 @@ def run_search(search: Search, *, jobs: int = 1, threads: int | None = None) -> 
     KeyboardInterrupt
         On Ctrl-C.
     """
-    from lightsernet_tf.tune import chief
-
-    with chief.joined(None), _trainer(search, jobs, threads) as trainer:
+    with joined(None), _trainer(search, jobs, threads) as trainer:
         oracle = _oracle(search)
         if not search.has_begun():  # while its name is free: afterwards each process does before its first trial
             trainer.check_data()
         search.write()
-        _train_trials(search, oracle, trainer, f"--resume '{search.path}'")
+        with _stoppable(f"--resume '{search.path}'"):
+            SearchTuner(oracle, search, trainer).search()
 
 
 def lead_search(search: Search, address: Address, *, lost_after_seconds: float = 60.0) -> None:
@@ -61,25 +62,14 @@ def lead_search(search: Search, address: Address, *, lost_after_seconds: float =
     search
         New or stopped.
     address
-        Where to listen, see `chief.check_address`.
+        Where to listen, see `address.check_address`.
     lost_after_seconds
-        The trial of a worker that was not heard of for so long goes to another.
+        The trial of a worker that is silent for so long goes to another.
     """
-    from lightsernet_tf.tune import chief
-    from lightsernet_tf.tune.tuner import SearchTuner
-
     oracle = _oracle(search)
-    with chief.joined(address, "chief"), _quiet_keras_tuner():
+    with joined(address), _stoppable(f"--resume '{search.path}' --chief {address}"):
         search.write()
-        try:
-            chief.serve(SearchTuner(oracle, search, None).oracle, address, lost_after_seconds)
-        except KeyboardInterrupt:
-            _logger.warning(
-                "stopped; workers wait; go on with: python -m lightsernet_tf.tune --resume '%s' --chief %s",
-                search.path,
-                address,
-            )
-            raise
+        serve(SearchTuner(oracle, search, None).oracle, address, lost_after_seconds)
 
 
 def work(search: Search, address: Address, name: str, *, jobs: int = 1, threads: int | None = None) -> None:
@@ -90,47 +80,25 @@ def work(search: Search, address: Address, name: str, *, jobs: int = 1, threads:
     RunError
         If the chief is not there, or does not come back for an hour.
     """
-    import grpc
-
-    from lightsernet_tf.tune import chief
-
     try:
-        with chief.joined(address, name), _trainer(search, jobs, threads) as trainer:
-            _train_trials(search, _oracle(search), trainer, f"--resume '{search.path}' --worker {address}")
+        with (
+            joined(address, name),
+            _trainer(search, jobs, threads) as trainer,
+            _stoppable(f"--resume '{search.path}' --worker {address}"),
+        ):
+            SearchTuner(_oracle(search), search, trainer).search()
     except grpc.RpcError as error:
         raise RunError(f"--worker: expected a chief that answers at {address}. Received: {error}") from error
 
 
-@contextmanager
-def _trainer(search: Search, jobs: int, threads: int | None) -> Iterator[TrialTrainer]:
-    from lightsernet_tf.tune.trial_training import TrialTrainer
-
+def _trainer(search: Search, jobs: int, threads: int | None) -> TrialTrainer:
     folds = search.settings.search.folds
     processes = min(jobs, folds)
     threads = threads or share_of_cores(processes)
-    shared = search.settings.shared()
-    with TrialTrainer(search.path, shared, folds=folds, processes=processes, threads=threads) as trainer:
-        yield trainer
-
-
-def _train_trials(search: Search, oracle: LastingOracle, trainer: TrialTrainer, how_to_go_on: str) -> None:
-    from lightsernet_tf.tune.tuner import SearchStopped, SearchTuner
-
-    with _quiet_keras_tuner():
-        try:
-            SearchTuner(oracle, search, trainer).search()
-        except SearchStopped as stopped:
-            raise stopped.cause from None
-        except KeyboardInterrupt:
-            _logger.warning("stopped; go on with: python -m lightsernet_tf.tune %s", how_to_go_on)
-            raise
+    return TrialTrainer(search.path, search.settings.shared(), folds=folds, processes=processes, threads=threads)
 
 
 def _oracle(search: Search) -> LastingOracle:
-    import keras_tuner
-
-    from lightsernet_tf.tune.oracles import make_oracle
-
     settings, space = search.settings, search.space
     hyperparameters = keras_tuner.HyperParameters()
     space.declare(hyperparameters, settings)
@@ -138,14 +106,21 @@ def _oracle(search: Search) -> LastingOracle:
 
 
 @contextmanager
-def _quiet_keras_tuner() -> Iterator[None]:
-    """Drop what Keras Tuner prints: words for a notebook, what it debugs, and a traceback for each trial that failed.
+def _stoppable(options: str) -> Iterator[None]:
+    """Raise what stopped a search, after Ctrl-C with the options that go on with it.
 
-    Logging keeps the stream that it has.
+    Meanwhile what Keras Tuner prints goes nowhere: words for a notebook, what it debugs, and a traceback for each
+    trial that failed. Logging keeps the stream that it has.
     """
     with (
         Path(os.devnull).open("w") as nowhere,
         contextlib.redirect_stdout(nowhere),
         contextlib.redirect_stderr(nowhere),
     ):
-        yield
+        try:
+            yield
+        except SearchStopped as stopped:
+            raise stopped.cause from None
+        except KeyboardInterrupt:
+            _logger.warning("stopped; go on with: python -m lightsernet_tf.tune %s", options)
+            raise

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import json
 import math
-import random
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 from lightsernet_tf.config import Config
@@ -61,9 +61,9 @@ class Parameter:
     @property
     def checked(self) -> tuple[Any, ...]:
         """The values that are checked: all of a choice, both ends of a range, and some between if it has gaps."""
-        if self.values or self._last_index is None:
-            return self.values or (self.low, self.high)
         last = self._last_index
+        if self.values or last is None:
+            return self.values or (self.low, self.high)
         return tuple(self._at(index) for index in sorted({0, last // 4, last // 2, 3 * last // 4, last}))
 
     @property
@@ -90,14 +90,10 @@ class Parameter:
         return [json.dumps(value, ensure_ascii=False) for value in self.values]
 
     def num_values(self) -> float:
-        """Return how many values it can take, infinite where there is anything between two."""
+        """Return how many values it can take, infinite for a continuous range."""
         if self.values:
             return len(self.values)
-        if self.step is None:
-            return self.high - self.low + 1 if self.integer and not self.log else math.inf
-        if self.log:
-            return 1 + math.floor(math.log(self.high / self.low) / math.log(self.step) + 1e-9)
-        return 1 + math.floor((self.high - self.low) / self.step + 1e-9)
+        return math.inf if self._last_index is None else self._last_index + 1
 
     def decoded(self, code: Any) -> Any:
         """Return the setting for what Keras Tuner chose."""
@@ -110,15 +106,14 @@ class Parameter:
         """Return whether the condition holds, given the values of the keys before this one."""
         return all(key in values and values[key] in wanted for key, wanted in self.when.items())
 
-    def sample(self, chance: random.Random) -> Any:
-        """Return any of the values."""
-        if self.values:
-            return chance.choice(self.values)
-        if self._last_index is not None:
-            return self._at(chance.randint(0, self._last_index))
-        if self.log:
-            return min(math.exp(chance.uniform(math.log(self.low), math.log(self.high))), self.high)
-        return chance.uniform(self.low, self.high)
+    def __str__(self) -> str:
+        text = ", ".join(map(value_text, self.values))
+        if not self.values:
+            text = f"{self.low:g} to {self.high:g}" + ", logarithmic" * self.log
+            if self.step is not None:
+                text += f", {'factor' if self.log else 'step'} {self.step:g}"
+        conditions = (f"{key} {' or '.join(map(value_text, wanted))}" for key, wanted in self.when.items())
+        return f"{self.key}: {text}" + (f" (where {' and '.join(conditions)})" if self.when else "")
 
 
 @dataclass(frozen=True)
@@ -135,7 +130,7 @@ class SearchSpace:
                     parent = self._by_key[key]
                     codes = [parent.codes[parent.values.index(value)] for value in wanted]
                     conditions.enter_context(hyperparameters.conditional_scope(key, codes))
-                _register(hyperparameters, parameter, config_value(config, parameter.key))
+                _register(hyperparameters, parameter, attrgetter(parameter.key)(config))
 
     def conditions_of(self, parameter: Parameter) -> dict[str, tuple[Any, ...]]:
         """Return what must hold for a parameter to be searched: its condition, and those of the keys that it names.
@@ -166,33 +161,8 @@ class SearchSpace:
         return values
 
 
-def config_value(config: Config, key: str) -> Any:
-    """Return what a configuration holds under a key such as ``train.gamma``."""
-    value: Any = config
-    for name in key.split("."):
-        value = getattr(value, name)
-    return value
-
-
-def describe_space(space: SearchSpace) -> list[str]:
-    """Return a line for each parameter, for a terminal and a report."""
-    return [f"{parameter.key}: {_described(parameter)}" for parameter in space.parameters]
-
-
-def _described(parameter: Parameter) -> str:
-    if parameter.values:
-        text = ", ".join(map(shown, parameter.values))
-    else:
-        text = f"{parameter.low:g} to {parameter.high:g}"
-        text += ", logarithmic" * parameter.log
-        if parameter.step is not None:
-            text += f", {'factor' if parameter.log else 'step'} {parameter.step:g}"
-    conditions = (f"{key} {' or '.join(map(shown, wanted))}" for key, wanted in parameter.when.items())
-    return text + (f" (where {' and '.join(conditions)})" if parameter.when else "")
-
-
-def shown(value: Any) -> str:
-    """Return a setting's value for people."""
+def value_text(value: Any) -> str:
+    """Return a setting's value as reports show it."""
     if value is None:
         return "none"
     if isinstance(value, float):

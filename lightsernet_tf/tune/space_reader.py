@@ -1,4 +1,7 @@
-"""From what a YAML file says of a search space to the space, every value checked before the first trial."""
+"""Read a search space from YAML, every value checked before the first trial.
+
+The form of a space is described in `tune.space`.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,19 @@ import difflib
 import math
 import random
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from lightsernet_tf.config import Config
 from lightsernet_tf.config_parser import key_types, with_values
 from lightsernet_tf.errors import ConfigError
-from lightsernet_tf.tune.space import Parameter, SearchSpace, config_value
+from lightsernet_tf.tune.space import Parameter, SearchSpace
 
 _NEVER = {
     "cache_dir": "it changes nothing of a trial",
     "split.protocol": "they have to be judged in one way, and never on test data",
 }
+_CHOICE_KEYS, _RANGE_KEYS = ("choice", "when"), ("min", "max", "scale", "step", "when")
 _COMBINATIONS_TRIED = 50  # before a value is said to fit with no other
 
 
@@ -40,102 +45,97 @@ def make_space(entries: Mapping[str, Any], config: Config, forbidden: Mapping[st
         If a key does not exist or cannot be searched, a value does not fit it (at all, or beside any values of the
         others), or a condition cannot hold; the message names it.
     """
-    if not isinstance(entries, Mapping) or not entries:
-        raise ConfigError(
-            f"search.space: expected at least one key of the configuration. Received: {entries if entries else 'none'}"
-        )
+    is_space = isinstance(entries, Mapping) and bool(entries)
+    _expect(is_space, "search.space", "at least one key of the configuration", entries if entries else "none")
     types, forbidden = key_types(Config), {**_NEVER, **forbidden}
-    parameters = []
-    for key, entry in entries.items():
+    for key in entries:
         if key not in types:
             raise ConfigError(f"search.space.{key}: no such key. {_nearest(key, types)}")
         if key in forbidden:
             raise ConfigError(f"search.space.{key}: expected a key that trials may differ in: {forbidden[key]}")
-        parameters.append(_parameter(key, types, entry, config))
-    space = SearchSpace(tuple(_parents_first(parameters)))
+    reader = _Reader(config, types)
+    space = SearchSpace(tuple(_parents_first([reader.parameter(key, entry) for key, entry in entries.items()])))
     _check_conditions(space)
-    _check_combinations(space, config)
+    for parameter in space.parameters:
+        for value in parameter.checked:
+            _check_value(space, config, parameter, value)
     return space
 
 
-def _parameter(key: str, types: Mapping[str, str], entry: Any, config: Config) -> Parameter:
-    where = f"search.space.{key}"
-    if isinstance(entry, (list, tuple)):
-        entry = {"choice": entry}
-    if not isinstance(entry, Mapping) or ("choice" in entry) == ("min" in entry or "max" in entry):
-        raise ConfigError(
-            f"{where}: expected a list of values, {{choice: [...]}} or {{min: ..., max: ...}}. Received: {entry!r}"
-        )
-    known = ("choice", "when") if "choice" in entry else ("min", "max", "scale", "step", "when")
-    for name in entry:
-        if name not in known:
-            raise ConfigError(f"{where}.{name}: no such key. Expected one of {', '.join(known)}")
-    when = _condition(where, entry.get("when"), types, config)
-    if "choice" in entry:
-        return Parameter(key, values=_choice(where, key, types[key], entry["choice"], config), when=when)
-    return _range(where, key, types[key], entry, config, when)
+def _expect(holds: bool, where: str, expected: str, received: object) -> None:
+    if not holds:
+        raise ConfigError(f"{where}: expected {expected}. Received: {received}")
 
 
-def _condition(where: str, when: Any, types: Mapping[str, str], config: Config) -> dict[str, tuple[Any, ...]]:
-    if not isinstance(when, (Mapping, type(None))):
-        raise ConfigError(f"{where}.when: expected keys and their values. Received: {when!r}")
-    condition = {}
-    for key, given in (when or {}).items():
-        wanted = given if isinstance(given, (list, tuple)) else (given,)
-        if not wanted:
-            raise ConfigError(f"{where}.when.{key}: expected at least one value. Received: {given}")
-        condition[key] = tuple(_as_configured(key, types[key], one, config) if key in types else one for one in wanted)
-    return condition
+class _Reader:
+    """Reads one entry of the space after the other; conditions and combinations are checked when all are read."""
 
+    def __init__(self, config: Config, types: Mapping[str, str]) -> None:
+        self._config, self._types = config, types
 
-def _choice(where: str, key: str, type_name: str, given: Any, config: Config) -> tuple[Any, ...]:
-    if not isinstance(given, (list, tuple)) or not given:
-        raise ConfigError(f"{where}.choice: expected a list of at least one value. Received: {given!r}")
-    values = tuple(_as_configured(key, type_name, value, config) for value in given)
-    if any(value in values[:index] for index, value in enumerate(values)):
-        raise ConfigError(f"{where}.choice: expected each value once. Received: {list(given)}")
-    return values
+    def parameter(self, key: str, entry: Any) -> Parameter:
+        where = f"search.space.{key}"
+        entry = {"choice": entry} if isinstance(entry, (list, tuple)) else entry
+        is_entry = isinstance(entry, Mapping) and ("choice" in entry) != ("min" in entry or "max" in entry)
+        _expect(is_entry, where, "a list of values, {choice: [...]} or {min: ..., max: ...}", repr(entry))
+        known = _CHOICE_KEYS if "choice" in entry else _RANGE_KEYS
+        for name in entry:
+            if name not in known:
+                raise ConfigError(f"{where}.{name}: no such key. Expected one of {', '.join(known)}")
+        when = self._condition(where, entry.get("when"))
+        if "choice" in entry:
+            return Parameter(key, self._choice(where, key, entry["choice"]), when=when)
+        return self._range(where, key, entry, when)
 
+    def _condition(self, where: str, when: Any) -> dict[str, tuple[Any, ...]]:
+        _expect(isinstance(when, (Mapping, type(None))), f"{where}.when", "keys and their values", repr(when))
+        condition = {}
+        for key, given in (when or {}).items():
+            wanted = given if isinstance(given, (list, tuple)) else (given,)
+            _expect(bool(wanted), f"{where}.when.{key}", "at least one value", given)
+            condition[key] = tuple(self._as_configured(key, value) if key in self._types else value for value in wanted)
+        return condition
 
-def _range(
-    where: str, key: str, type_name: str, entry: Mapping[str, Any], config: Config, when: dict[str, tuple[Any, ...]]
-) -> Parameter:
-    if not type_name.startswith(("int", "float")):
-        raise ConfigError(f"{where}: expected a choice, for the key holds no number. Received: {dict(entry)}")
-    low, high = (
-        _number(f"{where}.{name}", _as_configured(key, type_name, entry.get(name), config)) for name in ("min", "max")
-    )
-    scale = entry.get("scale", "linear")
-    if scale not in ("linear", "log"):
-        raise ConfigError(f"{where}.scale: expected linear or log. Received: scale={scale!r}")
-    log = scale == "log"
-    if not low < high:
-        raise ConfigError(f"{where}: expected a min below max. Received: min={low:g}, max={high:g}")
-    if log and low <= 0:
-        raise ConfigError(f"{where}.min: expected more than 0 on a logarithmic scale. Received: min={low:g}")
-    step = entry.get("step")
-    if step is not None:
-        step = _number(f"{where}.step", _as_float(step) if type_name.startswith("float") else step)
-        if not step > (1 if log else 0) or (isinstance(low, int) and not isinstance(step, int)):
-            whole = "a whole number" if isinstance(low, int) else "a number"
-            raise ConfigError(f"{where}.step: expected {whole} of more than {1 if log else 0}. Received: step={step!r}")
-        if step > (high / low if log else high - low):
-            raise ConfigError(f"{where}.step: expected one that fits between min and max. Received: step={step!r}")
-    return Parameter(key, low=low, high=high, step=step, log=log, when=when)
+    def _choice(self, where: str, key: str, given: Any) -> tuple[Any, ...]:
+        is_list = isinstance(given, (list, tuple)) and bool(given)
+        _expect(is_list, f"{where}.choice", "a list of at least one value", repr(given))
+        values = tuple(self._as_configured(key, value) for value in given)
+        repeated = any(value in values[:index] for index, value in enumerate(values))
+        _expect(not repeated, f"{where}.choice", "each value once", list(given))
+        return values
+
+    def _range(self, where: str, key: str, entry: Mapping[str, Any], when: dict[str, tuple[Any, ...]]) -> Parameter:
+        is_number = self._types[key].startswith(("int", "float"))
+        _expect(is_number, where, "a choice, for the key holds no number", dict(entry))
+        low, high = (_number(f"{where}.{name}", self._as_configured(key, entry.get(name))) for name in ("min", "max"))
+        scale = entry.get("scale", "linear")
+        _expect(scale in ("linear", "log"), f"{where}.scale", "linear or log", f"scale={scale!r}")
+        log = scale == "log"
+        _expect(low < high, where, "a min below max", f"min={low:g}, max={high:g}")
+        _expect(low > 0 or not log, f"{where}.min", "more than 0 on a logarithmic scale", f"min={low:g}")
+        step = entry.get("step")
+        if step is not None:
+            step = _number(f"{where}.step", _as_float(step) if self._types[key].startswith("float") else step)
+            least, whole = int(log), isinstance(low, int)
+            expected = f"{'a whole number' if whole else 'a number'} of more than {least}"
+            fine = step > least and (isinstance(step, int) or not whole)
+            _expect(fine, f"{where}.step", expected, f"step={step!r}")
+            fits = step <= (high / low if log else high - low)
+            _expect(fits, f"{where}.step", "one that fits between min and max", f"step={step!r}")
+        return Parameter(key, low=low, high=high, step=step, log=log, when=when)
+
+    def _as_configured(self, key: str, value: Any) -> Any:
+        """Return a value as the configuration holds it, e.g. 1 as 1.0; also where it fits only beside other values."""
+        try:
+            return attrgetter(key)(with_values(self._config, {key: value}))
+        except ConfigError:
+            return _as_float(value) if self._types[key].startswith("float") else value
 
 
 def _number(where: str, value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ConfigError(f"{where}: expected a number. Received: {'nothing' if value is None else repr(value)}")
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    _expect(is_number, where, "a number", "nothing" if value is None else repr(value))
     return value
-
-
-def _as_configured(key: str, type_name: str, value: Any, config: Config) -> Any:
-    """Return a value as the configuration holds it, e.g. 1 as 1.0; also where it does not fit alone (see below)."""
-    try:
-        return config_value(with_values(config, {key: value}), key)
-    except ConfigError:
-        return _as_float(value) if type_name.startswith("float") else value
 
 
 def _as_float(value: Any) -> Any:
@@ -150,42 +150,29 @@ def _parents_first(parameters: Sequence[Parameter]) -> list[Parameter]:
     by_key = {parameter.key: parameter for parameter in parameters}
     for parameter in parameters:
         for key, wanted in parameter.when.items():
-            parent = by_key.get(key)
-            if parent is None or not parent.values:
-                raise ConfigError(
-                    f"search.space.{parameter.key}.when.{key}: expected a key with a choice in this space. "
-                    f"Received: {'one with a range' if parent else 'one that is not in it'}"
-                )
-            if not set(map(repr, wanted)) <= set(map(repr, parent.values)):
-                raise ConfigError(
-                    f"search.space.{parameter.key}.when.{key}: expected values of its choice "
-                    f"{list(parent.values)}. Received: {list(wanted)}"
-                )
+            where, parent = f"search.space.{parameter.key}.when.{key}", by_key.get(key)
+            found = "one that is not in it" if parent is None else "one with a range"
+            choice = parent.values if parent else ()
+            _expect(bool(choice), where, "a key with a choice in this space", found)
+            known = set(map(repr, wanted)) <= set(map(repr, choice))
+            _expect(known, where, f"values of its choice {list(choice)}", list(wanted))
     ordered: list[Parameter] = []
     while len(ordered) < len(parameters):
         placed = {parameter.key for parameter in ordered}
-        ready = [p for p in parameters if p.key not in placed and set(p.when) <= placed]
-        if not ready:
-            circle = ", ".join(p.key for p in parameters if p.key not in placed)
-            raise ConfigError(f"search.space: expected conditions without a circle. Received: one through {circle}")
+        waiting = [parameter for parameter in parameters if parameter.key not in placed]
+        ready = [parameter for parameter in waiting if set(parameter.when) <= placed]
+        circle = ", ".join(parameter.key for parameter in waiting)
+        _expect(bool(ready), "search.space", "conditions without a circle", f"one through {circle}")
         ordered.append(ready[0])
     return ordered
 
 
 def _check_conditions(space: SearchSpace) -> None:
+    expected = "conditions that hold together, with those of the keys that they name"
     for parameter in space.parameters:
         for key, values in space.conditions_of(parameter).items():
-            if not values:
-                raise ConfigError(
-                    f"search.space.{parameter.key}.when: expected conditions that hold together, with those of the "
-                    f"keys that they name. Received: none of {key}'s values for all"
-                )
-
-
-def _check_combinations(space: SearchSpace, config: Config) -> None:
-    for parameter in space.parameters:
-        for value in parameter.checked:
-            _check_value(space, config, parameter, value)
+            where = f"search.space.{parameter.key}.when"
+            _expect(bool(values), where, expected, f"none of {key}'s values for all")
 
 
 def _check_value(space: SearchSpace, config: Config, parameter: Parameter, value: Any) -> None:
@@ -214,7 +201,7 @@ def _any_combination(space: SearchSpace, fixed: Mapping[str, Any], chance: rando
         if parameter.key in fixed:
             values[parameter.key] = fixed[parameter.key]
         elif parameter.is_active(values):
-            values[parameter.key] = parameter.sample(chance)
+            values[parameter.key] = chance.choice(parameter.checked)
     return values
 
 
@@ -223,7 +210,7 @@ def _nearest(key: Any, keys: Mapping[str, Any]) -> str:
     within = [name for name in keys if name.startswith(f"{section}.")]
     near = difflib.get_close_matches(str(key), list(keys), n=1)
     near += [name for name in keys if name.endswith(f".{last or section}")]
-    if near and not (within and not last):
+    if near and (last or not within):
         return f"Did you mean {near[0]}?"
     if within:
         return f"Expected one of {', '.join(within)}"

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from lightsernet_tf.reporting.tables import display_width, shortened, table_width, text_table
 from lightsernet_tf.tune.ranking import ranked
-from lightsernet_tf.tune.space import shown
+from lightsernet_tf.tune.space import value_text
 from lightsernet_tf.tune.trial import Trial
 
 _LEADING = ("rank", "trial")  # repeated in every block
@@ -47,7 +47,7 @@ def trial_columns(trials: Sequence[Trial], names: Mapping[str, str], *, in_full:
     columns["chosen"] = [_chosen(trial, in_full=in_full) for _, trial in rows]
     columns["minutes"] = [f"{trial.seconds / 60:.1f}" for _, trial in rows]
     for key, name in names.items():
-        columns[name] = [shown(trial.values[key]) if key in trial.values else "–" for _, trial in rows]
+        columns[name] = [value_text(trial.values[key]) if key in trial.values else "–" for _, trial in rows]
     return columns
 
 

@@ -5,14 +5,13 @@ Whatever happens to a process (too little memory ends it without a word), the se
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import math
 import multiprocessing
 import os
 import shutil
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from lightsernet_tf.config_parser import config_from, with_values
 from lightsernet_tf.errors import ConfigError, InputError, RunError, WriteError
 from lightsernet_tf.files import PARTIAL_PREFIX
 from lightsernet_tf.parallel.processes import name_lines, set_up_process
+from lightsernet_tf.reporting.markdown import inline
 from lightsernet_tf.runs.folders import LOCK
 from lightsernet_tf.tune.trial import FoldOutcome, Trial, read_trial, trial_path, write_trial
 
@@ -125,9 +125,8 @@ class TrialTrainer:
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
-        except Exception:  # whatever failed one fold, raised again when the others have ended
-            _wait_for_the_others(futures)
-            raise
+        finally:  # where one fold failed, no other may train on while the next trial begins
+            wait([future for future in futures if not future.cancel()])
 
     def _running_pool(self) -> ProcessPoolExecutor:
         # The process that searches never starts TensorFlow's devices: it would keep a GPU's memory from those that do.
@@ -151,14 +150,6 @@ class TrialTrainer:
             self._pool = None
 
 
-def _wait_for_the_others(futures: list[Future[FoldOutcome]]) -> None:
-    """Leave no fold of a failed trial behind that trains while the next trial begins."""
-    for future in futures:
-        if not future.cancel():
-            with contextlib.suppress(Exception):  # the first one was raised
-                future.result()
-
-
 def _check_folds(config: Config, folds: int) -> None:
     experiment = _prepared(config)
     if len(experiment.folds) < folds:
@@ -175,43 +166,29 @@ def train_fold(search_path: Path, trial: Trial, config: Config) -> FoldOutcome:
     InputError
         If it cannot be trained, also for want of memory.
     """
-    import tensorflow as tf
-
-    try:
-        return _train_fold(search_path, trial, config)
-    except (MemoryError, tf.errors.OpError) as error:  # outside of an epoch; what TensorFlow raises cannot be pickled
-        reason = " ".join(str(error).split())[:200] or "no memory left"
-        raise RunError(f"trial {trial.name}: expected to train. Received: {type(error).__name__}: {reason}") from None
-
-
-def _train_fold(search_path: Path, trial: Trial, config: Config) -> FoldOutcome:
     import keras
+    import tensorflow as tf
 
     from lightsernet_tf.data.splits import choose_fold
     from lightsernet_tf.evaluate.run import judge_validation
     from lightsernet_tf.train.fold import train_or_resume
 
     keras.utils.clear_session()  # else a process that trains many networks keeps them all
-    experiment = _prepared(config)
-    fold = choose_fold(experiment.folds, config.split)
-    name_lines(f"trial {trial.name}, {fold.name}")
-    path = trial_path(search_path, trial.name) / fold.name
-    if trial.continues is not None and not path.exists():
-        _copy_run(trial_path(search_path, trial.continues) / fold.name, path)
-    # Whoever trains here, perhaps for a worker that was thought lost, brings the trial to its end.
-    run = train_or_resume(config, experiment, path, until_epoch=trial.epochs, wait_seconds=math.inf)
-    epoch, judged = judge_validation(run, experiment)
-    low, high = judged.intervals["ua"]
-    return FoldOutcome(
-        fold.name,
-        epoch,
-        judged.scores.utterances,
-        judged.scores.ua,
-        judged.scores.wa,
-        judged.scores.macro_f1,
-        low,
-        high,
-    )
+    try:
+        experiment = _prepared(config)
+        fold = choose_fold(experiment.folds, config.split)
+        name_lines(f"trial {trial.name}, {fold.name}")
+        path = trial_path(search_path, trial.name) / fold.name
+        if trial.continues is not None and not path.exists():
+            _copy_run(trial_path(search_path, trial.continues) / fold.name, path)
+        # Whoever trains here, perhaps for a worker that was thought lost, brings the trial to its end.
+        run = train_or_resume(config, experiment, path, until_epoch=trial.epochs, wait_seconds=math.inf)
+        epoch, judged = judge_validation(run, experiment)
+    except (MemoryError, tf.errors.OpError) as error:  # outside of an epoch; what TensorFlow raises cannot be pickled
+        reason = inline(str(error))[:200] or "no memory left"
+        raise RunError(f"trial {trial.name}: expected to train. Received: {type(error).__name__}: {reason}") from None
+    scores, (low, high) = judged.scores, judged.intervals["ua"]
+    return FoldOutcome(fold.name, epoch, scores.utterances, scores.ua, scores.wa, scores.macro_f1, low, high)
 
 
 def _copy_run(source: Path, path: Path) -> None:

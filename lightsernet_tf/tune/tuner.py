@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -18,7 +18,7 @@ from lightsernet_tf.errors import RunError
 from lightsernet_tf.reporting.markdown import percent
 from lightsernet_tf.tune.folder import Search
 from lightsernet_tf.tune.oracles import OBJECTIVE, LastingOracle
-from lightsernet_tf.tune.space import shown
+from lightsernet_tf.tune.space import value_text
 from lightsernet_tf.tune.trial import Trial
 from lightsernet_tf.tune.trial_training import TrialTrainer
 
@@ -70,34 +70,29 @@ class SearchTuner(BaseTuner):
         keras_tuner.errors.FailedTrialError
             If it failed; its ``outcome.json`` says why.
         """
-        chosen = trial.hyperparameters.values
-        values = self._search.space.values_of(chosen)
-        planned = Trial(
-            trial.trial_id,
-            "running",
-            values,
-            epochs=int(chosen.get("tuner/epochs") or values.get("train.epochs", self._search.settings.train.epochs)),
-            num_folds=self._search.settings.search.folds,
-            continues=chosen.get("tuner/trial_id") or None,
-        )
-        _logger.info("trial %s: %s", planned.name, ", ".join(f"{key} {shown(value)}" for key, value in values.items()))
-        with self._heartbeat.of(planned.name) if self._heartbeat else nullcontext():
-            ended = self._train(planned)
+        assert self._trainer is not None
+        planned = self._planned(trial.trial_id, trial.hyperparameters.values)
+        values = ", ".join(f"{key} {value_text(value)}" for key, value in planned.values.items())
+        _logger.info("trial %s: %s", planned.name, values)
+        try:
+            with self._heartbeat.of(planned.name) if self._heartbeat else nullcontext():
+                ended = self._trainer.train(planned)
+        except Exception as error:  # Keras Tuner would take anything for the trial's fault, and go on to the next
+            raise SearchStopped(error) from error
         if ended.objective is None:
             _logger.warning("trial %s failed: %s", ended.name, ended.reason)
             raise keras_tuner.errors.FailedTrialError(ended.reason)
         _logger.info("trial %s: validation UA %s", ended.name, percent(ended.objective))
         return {OBJECTIVE: ended.objective}
 
-    def _train(self, planned: Trial) -> Trial:
-        assert self._trainer is not None
-        try:
-            return self._trainer.train(planned)
-        except Exception as error:  # Keras Tuner would take anything for the trial's fault, and go on to the next
-            raise SearchStopped(error) from error
+    def _planned(self, name: str, chosen: Mapping[str, Any]) -> Trial:
+        settings, values = self._search.settings, self._search.space.values_of(chosen)
+        epochs = int(chosen.get("tuner/epochs") or values.get("train.epochs", settings.train.epochs))
+        continues = chosen.get("tuner/trial_id") or None
+        return Trial(name, "running", values, epochs, continues=continues, num_folds=settings.search.folds)
 
     def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
-        """Train trials until the oracle has no more; as a worker, be heard by the chief meanwhile."""
+        """Train trials until the oracle has no more; as a worker, with a heartbeat to the chief."""
         if not self._is_worker():
             super().search(*fit_args, **fit_kwargs)
             return
@@ -106,7 +101,7 @@ class SearchTuner(BaseTuner):
         try:
             super().search(*fit_args, **fit_kwargs)
         finally:
-            self._heartbeat.end()
+            self._heartbeat.ended.set()
 
     def pre_create_trial(self) -> None:
         """Ask again only after a while where there was nothing to do."""
@@ -148,32 +143,28 @@ class _PatientStub:
 
 
 class _Heartbeat:
-    """Lets the chief hear, every few seconds, of the trial that a worker trains."""
+    """Asks the chief, every few seconds, for the trial that a worker trains, which shows that the worker is alive."""
 
     def __init__(self, stub: Any) -> None:
-        self._stub, self._trial, self._ended = stub, "", threading.Event()
+        self._stub, self._trial, self.ended = stub, "", threading.Event()
         threading.Thread(target=self._beat, daemon=True).start()
 
     @contextmanager
     def of(self, trial: str) -> Iterator[None]:
-        """Tell of a trial while it is trained."""
+        """Ask for a trial while it is trained."""
         self._trial = trial
         try:
             yield
         finally:
             self._trial = ""
 
-    def end(self) -> None:
-        """Tell nothing any more."""
-        self._ended.set()
-
     def _beat(self) -> None:
         answers = True
-        while not self._ended.wait(_HEARTBEAT_SECONDS):
+        while not self.ended.wait(_HEARTBEAT_SECONDS):
             try:
                 if self._trial:
                     self._stub.GetTrial(protos.get_service().GetTrialRequest(trial_id=self._trial), timeout=5)
-                else:  # there is nothing to tell, but whether it is there
+                else:  # between trials: only whether the chief is there
                     self._stub.GetSpace(protos.get_service().GetSpaceRequest(), timeout=5)
                 if not answers:
                     _logger.info("the chief answers again")
