@@ -1,6 +1,6 @@
 """What a search found, in words and tables: for a terminal, as Markdown and as CSV.
 
-What this module does not do: read the trials (see trial_folder.py) or rank them (see search_ranking.py).
+What this module does not do: read the trials (see `tune.trial`) or rank them (see `tune.ranking`).
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from lightsernet_tf.evaluate.diagnosis import TWO_SIDED_95
-from lightsernet_tf.files import write_csv, write_text
-from lightsernet_tf.reporting.markdown import figure, markdown_table, percent, report
+from lightsernet_tf.reporting.markdown import figure, inline, markdown_table, percent, report
+from lightsernet_tf.reporting.tables import shortened
 from lightsernet_tf.tune.ranking import (
     are_numbers,
     best_trial,
@@ -28,19 +27,20 @@ from lightsernet_tf.tune.ranking import (
 )
 from lightsernet_tf.tune.space import value_text
 from lightsernet_tf.tune.table import short_names, text_blocks, trial_columns, ua_text, with_ranks
-from lightsernet_tf.tune.trial import Status, Trial
+from lightsernet_tf.tune.trial import Trial
 
 OBJECTIVE_PNG, HYPERPARAMETERS_PNG = "objective.png", "hyperparameters.png"
-_STATUSES: tuple[Status, ...] = ("completed", "running", "failed")
 _MOST_VALUES = 8  # of a number: with more, a table of them says less than a correlation
 _CHANGE_THE_UTTERANCES = ("corpus.", "split.")
 _CAUTION = (
     "A search does not try all values equally often, and each trial differs from the others in several settings at "
     "once: what is below goes together with a higher or lower UA, which does not say that it is the cause."
 )
+_NUMBERS = ("number", "completed trials", "lowest", "highest", "Spearman's rank correlation with UA", "by chance up to")
+_CHOICES = ("choice", "value", "completed trials", "mean UA", "lowest", "highest")
 
 
-def terminal_results(trials: Sequence[Trial], width: int = 140, *, notes: Sequence[str] = ()) -> str:
+def terminal_results(trials: Sequence[Trial], width: int = 140) -> str:
     """Return the ranked trials as an aligned table, and how sure one can be of it.
 
     Settings that all trials share stand once above it. Where the columns do not fit, the table goes on in further
@@ -51,40 +51,30 @@ def terminal_results(trials: Sequence[Trial], width: int = 140, *, notes: Sequen
     trials
         In the order of their numbers.
     width
-        Longest line, in characters.
-    notes
-        What must be known with the figures.
+        Longest line, in columns of the terminal.
     """
-    keys = searched_keys(trials)
-    names = short_names(keys)
-    columns = trial_columns(trials, names, in_full=False)
-    shared = [heading for heading in ("epochs", *names.values()) if len(set(columns[heading])) == 1]
-    in_full = {"epochs": "epochs", **{name: key for key, name in names.items()}}
-    said = [_counts(trials), *_explanations(trials)]
+    keys, columns = searched_keys(trials), trial_columns(trials, in_full=False)
+    headings = short_names(keys)
+    shared = [name for name in ("epochs", *keys) if len(set(columns[name])) == 1]
+    above = [f"{len(trials)} trial{'s' * (len(trials) != 1)}: {_counts(trials)}.", *_explanations(trials)]
     if shared:
-        said.append(f"In all: {', '.join(f'{in_full[heading]} {columns[heading][0]}' for heading in shared)}.")
-    if cut := [key for key, name in names.items() if name not in shared and name != key]:
-        said.append(f"Keys in full: {', '.join(cut)}.")
-    parts = [_filled(text, width) for text in (" ".join(said), *notes)]
+        above.append(f"In all: {', '.join(f'{name} {columns[name][0]}' for name in shared)}.")
+    if cut := [key for key in keys if key not in shared and headings[key] != key]:
+        above.append(f"Keys in full: {', '.join(cut)}.")
+    parts = [_filled(" ".join(above), width)]
     if trials:
-        texts = {names[key] for key in keys if not are_numbers(_values(trials, key))}
-        kept = {heading: cells for heading, cells in columns.items() if heading not in shared}
-        parts += text_blocks(kept, set(kept) - texts, width)
-    parts += [_filled(text, width) for text in (*_running(trials), certainty(trials))]
-    failed = [f"Failed: trial {trial.name}: {trial.reason}" for trial in with_status(trials, "failed")]
-    parts += ["\n".join(_one_line(text, width) for text in failed)] if failed else []
+        table = {headings.get(name, name): cells for name, cells in columns.items() if name not in shared}
+        parts += text_blocks(table, set(table) - {headings[key] for key in _texts(trials)}, width)
+    parts += [_filled(text, width) for text in [certainty(trials), *_running(trials)]]
+    failed = [f"Failed: trial {trial.name}: {trial.reason or '–'}" for trial in with_status(trials, "failed")]
+    parts += ["\n".join(shortened(inline(text), width) for text in failed)] if failed else []
     return "\n\n".join(parts)
 
 
 def markdown_results(
-    trials: Sequence[Trial],
-    title: str,
-    notes: Sequence[str] = (),
-    facts: Mapping[str, Any] | None = None,
-    *,
-    pictures: bool = True,
+    trials: Sequence[Trial], title: str, notes: Sequence[str] = (), facts: Mapping[str, Any] | None = None
 ) -> str:
-    """Return the ranked trials as Markdown: all columns in full, how sure one can be, and each hyperparameter alone.
+    """Return a report with all trials, how sure one can be, and each hyperparameter alone.
 
     Parameters
     ----------
@@ -96,27 +86,21 @@ def markdown_results(
         What must be known with the figures.
     facts
         What all trials share, by name.
-    pictures
-        Whether those of `write_results` lie beside it.
     """
-    keys = searched_keys(trials)
-    columns = trial_columns(trials, {key: key for key in keys}, in_full=True)
-    align = "".join("r" if name not in keys or are_numbers(_values(trials, name)) else "l" for name in columns)
+    keys, columns, texts = searched_keys(trials), trial_columns(trials, in_full=True), _texts(trials)
+    align = "".join("l" if name in texts else "r" for name in columns)
     table = markdown_table(list(columns), list(zip(*columns.values(), strict=True)), align)
     sections = [certainty(trials), "## Trials", *_explanations(trials), *([table] if trials else [])]
-    if pictures:
-        sections.append(figure("Validation UA over the trials", OBJECTIVE_PNG))
-    sections += _running(trials)
+    sections += [figure("Validation UA over the trials", OBJECTIVE_PNG), *_running(trials)]
     if failed := with_status(trials, "failed"):
         reasons = [(trial.name, trial.reason or "–") for trial in failed]
         sections.append("## Failed trials\n\n" + markdown_table(("trial", "reason"), reasons, "rl"))
     if keys:
         only = f"Only trials of {comparable(trials)[0].epochs} epochs are in the tables." if _differ(trials) else ""
         sections += ["## Hyperparameters", f"{_CAUTION} {only}"]
-        if pictures:
-            sections.append(figure("Validation UA against each hyperparameter", HYPERPARAMETERS_PNG))
+        sections.append(figure("Validation UA against each hyperparameter", HYPERPARAMETERS_PNG))
         sections += _numbers_section(trials, keys) + _values_section(trials, keys)
-    about = {"trials": _counts(trials).partition(": ")[2].rstrip("."), "searched": keys or "nothing yet"}
+    about = {"trials": _counts(trials), "searched": keys or "nothing yet"}
     return report(title, notes=notes, facts={**(facts or {}), **about}, sections=sections)
 
 
@@ -127,66 +111,16 @@ def results_rows(trials: Sequence[Trial]) -> list[dict[str, Any]]:
     """
     keys = searched_keys(trials)
     folds = dict.fromkeys(fold.fold for trial in trials for fold in trial.folds)
+    columns = ("status", "objective", "objective_half_width", "epochs", "epochs_done", "continues", "seconds", "reason")
     figures = ("epoch", "utterances", "ua", "ua_low", "ua_high", "wa", "macro_f1")
     rows = []
     for rank, trial in with_ranks(trials):
         judged = {outcome.fold: asdict(outcome) for outcome in trial.folds}
-        rows.append(
-            {
-                "rank": rank,
-                "trial": trial.name,
-                "status": trial.status,
-                "objective": trial.objective,
-                "objective_half_width": trial.objective_half_width,
-                "epochs": trial.epochs,
-                "epochs_done": trial.epochs_done,
-                "continues": trial.continues,
-                "seconds": trial.seconds,
-                "reason": trial.reason,
-                **{key: _csv_cell(trial.values[key]) if key in trial.values else None for key in keys},
-                **{f"{fold}.{name}": judged.get(fold, {}).get(name) for fold in folds for name in figures},
-            }
-        )
+        row = {"rank": rank, "trial": trial.name, **{name: getattr(trial, name) for name in columns}}
+        row |= {key: _csv_cell(trial.values[key]) if key in trial.values else None for key in keys}
+        row |= {f"{fold}.{name}": judged.get(fold, {}).get(name) for fold in folds for name in figures}
+        rows.append(row)
     return rows
-
-
-def write_results(
-    path: Path,
-    trials: Sequence[Trial],
-    title: str,
-    notes: Sequence[str] = (),
-    facts: Mapping[str, Any] | None = None,
-) -> list[Path]:
-    """Write ``results.md``, ``results.csv`` and the pictures into a folder, each whole or not at all.
-
-    Parameters
-    ----------
-    path
-        The search's folder.
-    trials
-        In the order of their numbers.
-    title
-        Of ``results.md``.
-    notes
-        What must be known with the figures; in all but the CSV.
-    facts
-        What all trials share, by name; in ``results.md``.
-
-    Returns
-    -------
-    list of Path
-        What was written, the report first.
-    """
-    from lightsernet_tf.tune.figures import draw_hyperparameters, draw_objectives  # matplotlib takes a second
-
-    markdown, table = path / "results.md", path / "results.csv"
-    objective, hyperparameters = path / OBJECTIVE_PNG, path / HYPERPARAMETERS_PNG
-    draw_objectives(trials, objective, notes)
-    draw_hyperparameters(trials, hyperparameters, notes)
-    rows = results_rows(trials)
-    write_csv(table, rows, None if rows else ("rank", "trial", "status", "objective"))
-    write_text(markdown, markdown_results(trials, title, notes, facts))  # last: what it refers to is there
-    return [markdown, table, objective, hyperparameters]
 
 
 def certainty(trials: Sequence[Trial]) -> str:
@@ -203,8 +137,13 @@ def certainty(trials: Sequence[Trial]) -> str:
     if others:
         sentences.append(
             f"Of the other {others} completed{as_long}, {len(not_told_apart(trials))} cannot be told apart from it: "
-            "their UA is lower by no more than the root of the sum of the two squared half widths. "
-            + _yardstick(trials)
+            "their UA is lower by no more than the root of the sum of the two squared half widths."
+        )
+        changing = [key for key in searched_keys(trials) if key.startswith(_CHANGE_THE_UTTERANCES)]
+        sentences.append(
+            f"The trials differ in {', '.join(changing)}, and so in the utterances that they were measured on."
+            if changing
+            else "That is a cautious yardstick, as all trials were measured on the same utterances."
         )
     if degenerate := [trial for trial in comparable(trials) if trial.objective_half_width == 0]:
         sentences.append(
@@ -220,16 +159,9 @@ def certainty(trials: Sequence[Trial]) -> str:
     return " ".join(sentences)
 
 
-def _yardstick(trials: Sequence[Trial]) -> str:
-    changing = [key for key in searched_keys(trials) if key.startswith(_CHANGE_THE_UTTERANCES)]
-    if changing:
-        return f"The trials differ in {', '.join(changing)}, and so in the utterances that they were measured on."
-    return "That is a cautious yardstick, as all trials were measured on the same utterances."
-
-
 def _counts(trials: Sequence[Trial]) -> str:
-    counted = ", ".join(f"{len(with_status(trials, status))} {status}" for status in _STATUSES)
-    return f"{len(trials)} trial{'s' * (len(trials) != 1)}: {counted}."
+    statuses = ("completed", "running", "failed")
+    return ", ".join(f"{len(with_status(trials, status))} {status}" for status in statuses)
 
 
 def _explanations(trials: Sequence[Trial]) -> list[str]:
@@ -237,16 +169,21 @@ def _explanations(trials: Sequence[Trial]) -> list[str]:
         return []
     folds = max(len(trial.folds) for trial in trials)
     mean = f", the mean over {folds} folds" if folds > 1 else ""
-    said = [f"UA: of the validation data at the chosen epoch{mean}, in %, ± half of its 95 % interval."]
+    explanations = [f"UA: of the validation data at the chosen epoch{mean}, in %, ± half of its 95 % interval."]
     if _differ(trials):
-        said.append(
+        explanations.append(
             "Ranked by epochs first, as shorter trials are not comparable; one that continues another has its epochs."
         )
-    return said
+    return explanations
 
 
 def _differ(trials: Sequence[Trial]) -> bool:
     return len(by_epochs(trials)) > 1
+
+
+def _texts(trials: Sequence[Trial]) -> list[str]:
+    """Return the searched keys whose values are no numbers."""
+    return [key for key in searched_keys(trials) if not are_numbers(_values(trials, key))]
 
 
 def _values(trials: Sequence[Trial], key: str) -> list[Any]:
@@ -254,43 +191,29 @@ def _values(trials: Sequence[Trial], key: str) -> list[Any]:
 
 
 def _running(trials: Sequence[Trial]) -> list[str]:
-    there = [
-        f"trial {trial.name}, epoch {trial.epochs_done}/{trial.epochs}" for trial in with_status(trials, "running")
-    ]
-    return [f"Running: {'; '.join(there)}."] if there else []
+    running = with_status(trials, "running")
+    progress = [f"trial {trial.name}, epoch {trial.epochs_done}/{trial.epochs}" for trial in running]
+    return [f"Running: {'; '.join(progress)}."] if progress else []
 
 
 def _filled(text: str, width: int) -> str:
     return textwrap.fill(text, width, break_on_hyphens=False)
 
 
-def _one_line(text: str, width: int) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= width else f"{text[: width - 1]}…"
-
-
 def _csv_cell(value: Any) -> Any:
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else value_text(value)
+    return value if are_numbers([value]) else value_text(value)
 
 
 def _numbers_section(trials: Sequence[Trial], keys: Sequence[str]) -> list[str]:
     rows = []
     for key in keys:
-        there = [trial for trial in comparable(trials) if trial.values.get(key) is not None]
-        values = _values(there, key)
+        compared = [trial for trial in comparable(trials) if trial.values.get(key) is not None]
+        values = _values(compared, key)
         if are_numbers(values):
-            correlation = rank_correlation(values, [ua_of(trial) for trial in there])
-            cells = ("–", "–") if correlation is None else (f"{correlation:+.2f}", f"±{_by_chance(len(there)):.2f}")
-            rows.append((key, len(there), value_text(min(values)), value_text(max(values)), *cells))
-    header = (
-        "number",
-        "completed trials",
-        "lowest",
-        "highest",
-        "Spearman's rank correlation with UA",
-        "by chance up to",
-    )
-    return [markdown_table(header, rows, "lrrrrr")] if rows else []
+            correlation = rank_correlation(values, [ua_of(trial) for trial in compared])
+            cells = ("–", "–") if correlation is None else (f"{correlation:+.2f}", f"±{_by_chance(len(values)):.2f}")
+            rows.append((key, len(values), value_text(min(values)), value_text(max(values)), *cells))
+    return [markdown_table(_NUMBERS, rows, "lrrrrr")] if rows else []
 
 
 def _by_chance(pairs: int) -> float:
@@ -301,18 +224,16 @@ def _by_chance(pairs: int) -> float:
 def _values_section(trials: Sequence[Trial], keys: Sequence[str]) -> list[str]:
     rows: list[Sequence[Any]] = []
     for key in keys:
-        groups: dict[str, list[float]] = {}
-        there = [trial for trial in comparable(trials) if key in trial.values]
-        for trial in sorted(there, key=lambda trial: _by_size(trial.values[key])):
-            groups.setdefault(value_text(trial.values[key]), []).append(ua_of(trial))
-        if are_numbers(_values(there, key)) and len(groups) > min(_MOST_VALUES, len(there) / 2):
+        compared = [trial for trial in comparable(trials) if key in trial.values]
+        values = sorted(_values(compared, key), key=_by_size)
+        groups: dict[str, list[float]] = {value_text(value): [] for value in values}
+        for trial in compared:
+            groups[value_text(trial.values[key])].append(ua_of(trial))
+        if are_numbers(values) and len(groups) > min(_MOST_VALUES, len(values) / 2):
             continue
-        rows += [
-            (key, value, len(uas), percent(sum(uas) / len(uas)), percent(min(uas)), percent(max(uas)))
-            for value, uas in groups.items()
-        ]
-    header = ("choice", "value", "completed trials", "mean UA", "lowest", "highest")
-    return [markdown_table(header, rows, "llrrrr")] if rows else []
+        for value, uas in groups.items():
+            rows.append((key, value, len(uas), percent(sum(uas) / len(uas)), percent(min(uas)), percent(max(uas))))
+    return [markdown_table(_CHOICES, rows, "llrrrr")] if rows else []
 
 
 def _by_size(value: Any) -> tuple[bool, float, str]:

@@ -6,22 +6,26 @@ best.yaml                                                       the best setting
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lightsernet_tf.config import Config
 from lightsernet_tf.config_parser import config_yaml, with_values
 from lightsernet_tf.corpora import READERS
-from lightsernet_tf.files import write_text
+from lightsernet_tf.files import write_csv, write_text
 from lightsernet_tf.reporting.markdown import percent
 from lightsernet_tf.runs.run import Run
 from lightsernet_tf.tune.folder import Search
-from lightsernet_tf.tune.ranking import best_trial
-from lightsernet_tf.tune.report import terminal_results, write_results
+from lightsernet_tf.tune.ranking import best_trial, with_status
+from lightsernet_tf.tune.report import (
+    HYPERPARAMETERS_PNG,
+    OBJECTIVE_PNG,
+    markdown_results,
+    results_rows,
+    terminal_results,
+)
 from lightsernet_tf.tune.trial import PREFIX, Trial, read_trials
-
-BEST = "best.yaml"
 
 
 def report_search(path: Path, width: int = 140) -> str:
@@ -43,31 +47,66 @@ def report_search(path: Path, width: int = 140) -> str:
     trials = read_trials(search.path)
     if not trials:
         return f"{search.path}: no trial has begun"
-    notes = _notes(search)
-    title = f"{search.path.name}: {search.settings.search.strategy} search on {search.settings.corpus.name}"
-    written = write_results(search.path, trials, title, notes, _facts(search))
-    lines = [f"{search.path}: {search.settings.search.strategy} search on {search.settings.corpus.name}"]
-    lines += [*(f"  {note}" for note in notes), terminal_results(trials, width), ""]
-    best = best_trial(trials)
-    if best is not None:
-        _write_best(search, best, sum(trial.status == "completed" for trial in trials))
-        lines.append(f"Best:     {search.path / BEST}  (for train, or cross_validate --config '{search.path / BEST}')")
-    lines += [f"Written:  {', '.join(str(file) for file in written)}"]
-    return "\n".join(lines)
+    notes, kind = _notes(search), f"{search.settings.search.strategy} search on {search.settings.corpus.name}"
+    written = write_results(search.path, trials, f"{search.path.name}: {kind}", notes, _facts(search))
+    lines = [f"{search.path}: {kind}", *(f"  {note}" for note in notes), terminal_results(trials, width), ""]
+    if best_trial(trials):
+        best = _write_best(search, trials)
+        lines.append(f"Best:     {best}  (for train, or cross_validate --config '{best}')")
+    return "\n".join([*lines, f"Written:  {', '.join(map(str, written))}"])
 
 
-def best_settings(search: Search, best: Trial) -> Config:
-    """Return the settings of a trial, free of the search, as an experiment of its own."""
-    return with_values(search.settings.shared(), {**best.values, "run_name": None})
+def write_results(
+    path: Path,
+    trials: Sequence[Trial],
+    title: str,
+    notes: Sequence[str] = (),
+    facts: Mapping[str, Any] | None = None,
+) -> list[Path]:
+    """Write ``results.md``, ``results.csv`` and the pictures into a folder, each whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The search's folder.
+    trials
+        In the order of their numbers.
+    title
+        Of ``results.md``.
+    notes
+        What must be known with the figures; in all but the CSV.
+    facts
+        What all trials share, by name; in ``results.md``.
+
+    Returns
+    -------
+    list of Path
+        What was written, the report first.
+    """
+    from lightsernet_tf.tune.figures import draw_hyperparameters, draw_objectives  # matplotlib takes a second
+
+    names = ("results.md", "results.csv", OBJECTIVE_PNG, HYPERPARAMETERS_PNG)
+    markdown, table, objective, hyperparameters = written = [path / name for name in names]
+    draw_objectives(trials, objective, notes)
+    draw_hyperparameters(trials, hyperparameters, notes)
+    rows = results_rows(trials)
+    write_csv(table, rows, None if rows else ("rank", "trial", "status", "objective"))
+    write_text(markdown, markdown_results(trials, title, notes, facts))  # last: what it refers to is there
+    return written
 
 
-def _write_best(search: Search, best: Trial, trials: int) -> None:
+def _write_best(search: Search, trials: Sequence[Trial]) -> Path:
+    """Write the settings of the best trial, free of the search, as an experiment of its own."""
+    best, path = best_trial(trials), search.path / "best.yaml"
+    assert best is not None
+    config = with_values(search.settings.shared(), {**best.values, "run_name": None})
     about = (
-        f"# Trial {best.name}, the best of {trials} completed ones of {search.path.name}: "
-        f"validation UA {percent(best.objective or 0)}.\n"
+        f"# Trial {best.name}, the best of {len(with_status(trials, 'completed'))} completed ones of "
+        f"{search.path.name}: validation UA {percent(best.objective)}.\n"
         "# Chosen on validation data: judge it by a cross-validation, best with other seeds or other speakers.\n"
     )
-    write_text(search.path / BEST, about + config_yaml(best_settings(search, best)))
+    write_text(path, about + config_yaml(config))
+    return path
 
 
 def _notes(search: Search) -> list[str]:
@@ -95,8 +134,8 @@ def _facts(search: Search) -> dict[str, Any]:
         f"dropout {settings.model.dropout:g}, seed {train.seed}",
         "epoch chosen": f"by {train.choose_by} on validation data",
     }
-    runs = [Run(path.parent) for path in sorted(search.path.glob(f"{PREFIX}*/[!.]*/run.json"))[: how.folds]]
-    for run in runs:
+    for path in sorted(search.path.glob(f"{PREFIX}*/[!.]*/run.json"))[: how.folds]:
+        run = Run(path.parent)
         facts[f"validation speakers of {run.path.name}"] = run.split["validation"]["speakers"]
         facts["threads of a training"] = run.about.get("threads", "–")
         facts["versions"] = ", ".join(f"{name} {number}" for name, number in run.about["versions"].items())

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from lightsernet_tf.reporting.tables import display_width, shortened, table_width, text_table
-from lightsernet_tf.tune.ranking import ranked
+from lightsernet_tf.tune.ranking import ranked, searched_keys
 from lightsernet_tf.tune.space import value_text
 from lightsernet_tf.tune.trial import Trial
 
@@ -21,15 +21,13 @@ def with_ranks(trials: Sequence[Trial]) -> list[tuple[int | None, Trial]]:
     return [(rank if trial.status == "completed" else None, trial) for rank, trial in order]
 
 
-def trial_columns(trials: Sequence[Trial], names: Mapping[str, str], *, in_full: bool) -> dict[str, list[str]]:
-    """Return the cells of the table by heading.
+def trial_columns(trials: Sequence[Trial], *, in_full: bool) -> dict[str, list[str]]:
+    """Return the cells of the table by heading, a column for each searched key among them.
 
     Parameters
     ----------
     trials
         In the order of their numbers; the table has them ranked.
-    names
-        The headings of the searched keys.
     in_full
         Whether the chosen epochs of all folds are listed, or the first and the last of them.
     """
@@ -46,8 +44,8 @@ def trial_columns(trials: Sequence[Trial], names: Mapping[str, str], *, in_full:
         columns["continues"] = [trial.continues or "–" for _, trial in rows]
     columns["chosen"] = [_chosen(trial, in_full=in_full) for _, trial in rows]
     columns["minutes"] = [f"{trial.seconds / 60:.1f}" for _, trial in rows]
-    for key, name in names.items():
-        columns[name] = [value_text(trial.values[key]) if key in trial.values else "–" for _, trial in rows]
+    for key in searched_keys(trials):
+        columns[key] = [value_text(trial.values[key]) if key in trial.values else "–" for _, trial in rows]
     return columns
 
 
@@ -88,20 +86,15 @@ def text_blocks(columns: Mapping[str, Sequence[str]], right: Collection[str], wi
         for heading, cells in columns.items()
     }
     blocks = [[*_LEADING]]
-    for heading in columns:
-        if heading in _LEADING:
-            continue
+    for heading in [heading for heading in columns if heading not in _LEADING]:
         wanted = [*blocks[-1], heading]
         if len(blocks[-1]) > len(_LEADING) and table_width([_widest(lines[name]) for name in wanted]) > width:
             blocks.append([*_LEADING])
         blocks[-1].append(heading)
-    tables = [
-        text_table(
-            list(zip(*(lines[name] for name in block), strict=True)),
-            "".join("r" if name in right else "l" for name in block),
-        )
-        for block in blocks
-    ]
+    tables = []
+    for block in blocks:
+        rows = list(zip(*(lines[heading] for heading in block), strict=True))
+        tables.append(text_table(rows, "".join("r" if heading in right else "l" for heading in block)))
     return ["\n".join(table).strip("\n") for table in tables]
 
 
@@ -110,10 +103,9 @@ def _widest(lines: Iterable[str]) -> int:
 
 
 def _broken(heading: str, cells: Sequence[str]) -> list[str]:
-    width = max(_NARROWEST_HEADING, *map(display_width, cells))
-    return [
-        line.replace("_ ", "_") for line in textwrap.wrap(heading.replace("_", "_ "), width, break_long_words=False)
-    ]
+    width = max(_NARROWEST_HEADING, _widest(cells))
+    lines = textwrap.wrap(heading.replace("_", "_ "), width, break_long_words=False)
+    return [line.replace("_ ", "_") for line in lines]
 
 
 def _range(values: Sequence[float], form: str) -> str:

@@ -26,8 +26,7 @@ def test_only_completed_trials_have_a_rank():
 
 
 def test_the_cells_of_several_folds():
-    names = {"train.learning_rate": "learning_rate", "x": "x"}
-    assert trial_columns([FAILED, COMPLETED, RUNNING], names, in_full=False) == {
+    assert trial_columns([FAILED, COMPLETED, RUNNING], in_full=False) == {
         "rank": ["1", "running", "failed"],
         "trial": ["04", "05", "03"],
         "UA": ["60.0 ± 3.3", "–", "–"],  # sqrt(0.06 ** 2 + 0.08 ** 2) / 3
@@ -35,21 +34,21 @@ def test_the_cells_of_several_folds():
         "epochs": ["20", "20", "20"],
         "chosen": ["7–19", "–", "–"],
         "minutes": ["12.6", "1.0", "0.0"],
-        "learning_rate": ["0.000123457", "1e-05", "0.01"],
+        "train.learning_rate": ["0.000123457", "1e-05", "0.01"],
         "x": ["none", "true", "–"],
     }
-    assert trial_columns([COMPLETED], {}, in_full=True)["chosen"] == ["7, 19, 12"]
+    assert trial_columns([COMPLETED], in_full=True)["chosen"] == ["7, 19, 12"]
 
 
 def test_one_fold_has_no_range_and_what_continues_another_names_it():
     alone = Trial("1", "completed", {}, 20, 20, folds=FOLDS[:1])
     columns = trial_columns(
-        [alone, Trial("2", "completed", {}, 20, 20, continues="1", folds=FOLDS[1:2])], {}, in_full=False
+        [alone, Trial("2", "completed", {}, 20, 20, continues="1", folds=FOLDS[1:2])], in_full=False
     )
     assert "lowest–highest" not in columns
     assert columns["chosen"] == ["7", "19"]
     assert columns["continues"] == ["–", "1"]
-    assert "continues" not in trial_columns([alone], {}, in_full=False)
+    assert "continues" not in trial_columns([alone], in_full=False)
 
 
 def test_the_figure_of_a_trial():
