@@ -1,6 +1,6 @@
 """What a search found, as PNG pictures: the objective over the trials, and against each hyperparameter.
 
-Matplotlib's objects are used without pyplot, as in figures.py.
+Matplotlib's objects are used without pyplot, as in `evaluate.figures`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
@@ -61,20 +60,19 @@ def draw_objectives(trials: Sequence[Trial], path: Path, notes: Sequence[str] = 
     picture = Figure(figsize=(9.5, 4.2), layout="constrained")
     axes = picture.add_subplot()
     tidy(axes)
-    places = _places(trials)
     for name, color, group in _shaded(trials):
-        at, half_widths = _at(places, group), [100 * (trial.objective_half_width or 0) for trial in group]
+        at, half_widths = _numbers(group), [100 * (trial.objective_half_width or 0) for trial in group]
         axes.plot(at, _percent(group), "o", color=color, markersize=4, label=name)
         interval = None if color != VALIDATION else "95 % interval"
         axes.errorbar(at, _percent(group), half_widths, fmt="none", color=color, elinewidth=0.8, label=interval)
-    _draw_best_so_far(axes, trials, places)
-    _mark_at_the_bottom(axes, _at(places, with_status(trials, "failed")), "x", "failed")
-    _mark_at_the_bottom(axes, _at(places, with_status(trials, "running")), "o", "running")
+    _draw_best_so_far(axes, trials)
+    _mark_at_the_bottom(axes, _numbers(with_status(trials, "failed")), "x", "failed")
+    _mark_at_the_bottom(axes, _numbers(with_status(trials, "running")), "o", "running")
     _objective_axis(axes, trials, with_intervals=True)
     axes.set_xlabel("trial")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
     margin = max(0.5, 0.02 * len(trials))
-    axes.set_xlim(min(places.values(), default=0) - margin, max(places.values(), default=0) + margin)
+    axes.set_xlim(min(_numbers(trials)) - margin, max(_numbers(trials)) + margin)
     legend_above(picture, axes)
     save_picture(picture, path, notes)
 
@@ -94,17 +92,13 @@ def draw_hyperparameters(trials: Sequence[Trial], path: Path, notes: Sequence[st
         The PNG file, written whole or not at all.
     """
     keys = searched_keys(trials)
-    panels = max(1, len(keys))
-    rows = math.ceil(panels / _MOST_COLUMNS)
-    columns = math.ceil(panels / rows)
+    rows = math.ceil(len(keys) / _MOST_COLUMNS)
+    columns = math.ceil(len(keys) / rows)
     picture = Figure(figsize=(max(4.6, 2.6 * columns + 0.5), 2.7 * rows + 0.4), layout="constrained")
     grid = picture.subplots(rows, columns, sharey=True, squeeze=False)
-    for axes in grid.flat[panels:]:
+    for axes in grid.flat[len(keys) :]:
         axes.remove()
     have_means = [_draw_panel(axes, key, trials) for axes, key in zip(grid.flat, keys, strict=False)]
-    if not keys:
-        tidy(grid[0, 0])
-        grid[0, 0].set_xticks([])
     for axes in grid[:, 0]:
         _objective_axis(axes, trials)
     _name_shades(grid[0, 0], trials, with_means=any(have_means))
@@ -112,24 +106,23 @@ def draw_hyperparameters(trials: Sequence[Trial], path: Path, notes: Sequence[st
     save_picture(picture, path, notes)
 
 
-def _draw_best_so_far(axes: Axes, trials: Sequence[Trial], places: Mapping[str, float]) -> None:
+def _draw_best_so_far(axes: Axes, trials: Sequence[Trial]) -> None:
     longest, best = comparable(trials), best_trial(trials)
     if best is None:
         return
-    at = [*_at(places, longest), max(places.values())]
+    at = [*_numbers(longest), max(_numbers(trials))]
     so_far = np.maximum.accumulate(_percent(longest))
     axes.step(at, [*so_far, so_far[-1]], where="post", color=SECOND, linewidth=1.2, label="best so far", zorder=1.5)
-    axes.axvline(places[best.name], color=CHOSEN, linewidth=0.8, linestyle=":", zorder=1)
+    axes.axvline(int(best.name), color=CHOSEN, linewidth=0.8, linestyle=":", zorder=1)
     name = f"best: trial {best.name}"
-    axes.plot(_at(places, [best]), _percent([best]), "o", color=CHOSEN, markersize=6, label=name, zorder=5)
+    axes.plot(_numbers([best]), _percent([best]), "o", color=CHOSEN, markersize=6, label=name, zorder=5)
 
 
 def _mark_at_the_bottom(axes: Axes, at: Sequence[float], marker: str, name: str) -> None:
     if at:
-        # In parts of the axes' height.
-        line = Line2D(at, [0.035] * len(at), transform=axes.get_xaxis_transform(), linestyle="", marker=marker)
-        line.set(color=TRAINING, markerfacecolor="white", markersize=5, label=name)
-        axes.add_line(line)
+        heights = [0.035] * len(at)  # in parts of the axes'
+        (line,) = axes.plot(at, heights, marker, label=name, transform=axes.get_xaxis_transform())
+        line.set(color=TRAINING, markerfacecolor="white", markersize=5)
 
 
 def _draw_panel(axes: Axes, key: str, trials: Sequence[Trial]) -> bool:
@@ -186,9 +179,9 @@ def _in_columns(axes: Axes, values: Sequence[Any]) -> list[float]:
 
 def _along_numbers(axes: Axes, values: Sequence[Any]) -> list[float]:
     """Return where the values lie, after making an axis for them, and columns for what has no place on it."""
-    there = np.unique([float(value) for value in values if value is not None])
-    logarithmic = _are_logarithmic(there)
-    numbers = there[there > 0] if logarithmic else there
+    numbers = np.unique([float(value) for value in values if value is not None])
+    logarithmic = _are_logarithmic(numbers)
+    numbers = numbers[numbers > 0] if logarithmic else numbers
     beside = [value for value in (0, None) if value in values and (value is None or value not in numbers)]
     to_axis: Callable[[float], float] = math.log10 if logarithmic else float
     from_axis: Callable[[float], float] = (lambda at: 10.0**at) if logarithmic else float
@@ -237,7 +230,7 @@ def _ticks(numbers: NDArray[np.float64], logarithmic: bool, *, whole: bool) -> l
 
 
 def _objective_axis(axes: Axes, trials: Sequence[Trial], *, with_intervals: bool = False) -> None:
-    folds = max((len(trial.folds) for trial in trials), default=1)
+    folds = max(len(trial.folds) for trial in trials)
     axes.set_ylabel(f"mean validation UA\nof {folds} folds (%)" if folds > 1 else "validation UA (%)")
     completed = with_status(trials, "completed")
     if not completed:
@@ -271,9 +264,8 @@ def _shaded(trials: Sequence[Trial]) -> list[tuple[str, str, list[Trial]]]:
     return list(zip(names, colors, groups.values(), strict=True))
 
 
-def _places(trials: Sequence[Trial]) -> dict[str, float]:
-    numbered = all(trial.name.isdecimal() for trial in trials)
-    return {trial.name: int(trial.name) if numbered else place for place, trial in enumerate(trials)}
+def _numbers(trials: Sequence[Trial]) -> list[int]:
+    return [int(trial.name) for trial in trials]  # Keras Tuner numbers them
 
 
 def _at(places: Mapping[str, float], trials: Sequence[Trial]) -> list[float]:

@@ -1,7 +1,7 @@
 """Keras Tuner's oracles, which choose the values of each trial, made to survive kills and lost workers.
 
-What Keras Tuner 1.4 lacks and is added here: files that are whole or not at all, a grid that can be gone on with, no
-settings tried twice, and trials whose worker is gone.
+What Keras Tuner 1.4 lacks and is added here: files that are whole or not at all, a grid that can be resumed, no
+settings tried twice, and trials of lost workers given to others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import keras_tuner
-from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.engine.trial import Trial as TunerTrial
+from keras_tuner.engine.trial import TrialStatus
 from sklearn.exceptions import ConvergenceWarning
 from tensorflow.errors import OpError
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it comes with scikit-learn
@@ -26,9 +27,8 @@ from lightsernet_tf.files import write_text
 from lightsernet_tf.tune.settings import SearchConfig, Strategy
 
 OBJECTIVE = "val_ua"
-_ALIVE_SECONDS = (
-    10.0  # a trial that was heard of so lately is trained, also where a chief that began anew gave it to nobody
-)
+_ALIVE_SECONDS = 10.0
+"""A trial with a heartbeat so recent is being trained, even if a chief that was started again gave it to nobody."""
 
 
 class LastingOracle(keras_tuner.Oracle):
@@ -43,15 +43,14 @@ class LastingOracle(keras_tuner.Oracle):
         )
         self.verbose = 0
         self._max_collisions = 1000  # of values drawn and tried before, until a space counts as tried out
-        # When each was last heard of.
-        self._trial_heard: dict[str, float] = {}
-        self._worker_heard: dict[str, float] = {}
+        self._trial_seen: dict[str, float] = {}  # when each last showed that it is alive
+        self._worker_seen: dict[str, float] = {}
 
     @keras_tuner.synchronized
-    def create_trial(self, tuner_id: str) -> Trial:
-        """Return what a worker is to do next; it is told to stop only when nobody's trial can come back."""
+    def create_trial(self, tuner_id: str) -> TunerTrial:
+        """Return what a worker is to do next; it has to stop only when no trial of another can come back."""
         began = time.monotonic()
-        alive = [name for name in self._retry_queue if self._trial_heard.get(name, -math.inf) > began - _ALIVE_SECONDS]
+        alive = [name for name in self._retry_queue if self._trial_seen.get(name, -math.inf) > began - _ALIVE_SECONDS]
         self._retry_queue[:] = [name for name in self._retry_queue if name not in alive]
         trial = super().create_trial(tuner_id)
         self._retry_queue += alive
@@ -59,15 +58,15 @@ class LastingOracle(keras_tuner.Oracle):
             trial.status = TrialStatus.IDLE
             self.tuner_ids.add(tuner_id)
         now = time.monotonic()
-        for heard in (self._trial_heard, self._worker_heard):
-            for name in heard:  # nobody was while the values were chosen
-                heard[name] += now - began
-        self._worker_heard[tuner_id] = self._trial_heard[trial.trial_id] = now
+        for seen in (self._trial_seen, self._worker_seen):
+            for name in seen:  # no heartbeat gets through while values are chosen
+                seen[name] += now - began
+        self._worker_seen[tuner_id] = self._trial_seen[trial.trial_id] = now
         return trial
 
     @keras_tuner.synchronized
     def is_done(self) -> bool:
-        """Return whether there is nothing left to give out or to wait for, as far as the number of trials tells."""
+        """Return whether the wanted number of trials is done and no worker is left to be stopped."""
         return bool(
             self.max_trials
             and len(self.end_order) >= self.max_trials
@@ -75,11 +74,10 @@ class LastingOracle(keras_tuner.Oracle):
         )
 
     @keras_tuner.synchronized
-    def end_trial(self, trial: Trial) -> None:
+    def end_trial(self, trial: TunerTrial) -> None:
         """Take a trial's result, once: a worker that was thought lost may bring what another has brought since."""
         workers = [key for key, ongoing in self.ongoing_trials.items() if ongoing.trial_id == trial.trial_id]
-        # It will ask for another, or to be told to stop.
-        self._worker_heard |= dict.fromkeys(workers, time.monotonic())
+        self._worker_seen |= dict.fromkeys(workers, time.monotonic())  # they will ask for another
         for tuner_id in workers:  # before it is written, for else the file would have it as one that goes on
             del self.ongoing_trials[tuner_id]
         if trial.trial_id in self.end_order:
@@ -88,14 +86,14 @@ class LastingOracle(keras_tuner.Oracle):
             self._retry_queue.remove(trial.trial_id)
         super().end_trial(trial)
 
-    def get_trial(self, trial_id: str) -> Trial:
-        """Return a trial; workers ask for the one they train, to be heard."""
-        self._trial_heard[trial_id] = time.monotonic()
+    def get_trial(self, trial_id: str) -> TunerTrial:
+        """Return a trial; workers ask for the one they train, as a heartbeat."""
+        self._trial_seen[trial_id] = time.monotonic()
         return super().get_trial(trial_id)
 
     @keras_tuner.synchronized
     def take_back_lost(self, after_seconds: float) -> list[tuple[str, str]]:
-        """Give the trials of workers that were not heard of for some time to whoever asks next.
+        """Give the trials of workers that are silent for some time to whoever asks next.
 
         Returns
         -------
@@ -105,27 +103,24 @@ class LastingOracle(keras_tuner.Oracle):
         silent_since = time.monotonic() - after_seconds
         lost = []
         for tuner_id, trial in list(self.ongoing_trials.items()):
-            if self._trial_heard.setdefault(trial.trial_id, time.monotonic()) < silent_since:
-                self._take_back(tuner_id, trial)
+            if self._trial_seen.setdefault(trial.trial_id, time.monotonic()) < silent_since:
+                del self.ongoing_trials[tuner_id]
+                self.tuner_ids.discard(tuner_id)
+                trial.status = TrialStatus.INVALID  # what is running, but by nobody, confuses the Bayesian oracle
+                self._retry_queue.append(trial.trial_id)
                 lost.append((tuner_id, trial.trial_id))
         for tuner_id in set(self.tuner_ids) - set(self.ongoing_trials):
-            if self._worker_heard.setdefault(tuner_id, time.monotonic()) < silent_since:
+            if self._worker_seen.setdefault(tuner_id, time.monotonic()) < silent_since:
                 self.tuner_ids.discard(tuner_id)
         if lost:
             self.save()
         return lost
 
-    def _take_back(self, tuner_id: str, trial: Trial) -> None:
-        del self.ongoing_trials[tuner_id]
-        self.tuner_ids.discard(tuner_id)
-        trial.status = TrialStatus.INVALID  # what is running, but by nobody, confuses the Bayesian oracle
-        self._retry_queue.append(trial.trial_id)
-
     def save(self) -> None:
         """Write ``oracle.json``, whole or not at all."""
         write_text(Path(self._get_oracle_fname()), json.dumps(self.get_state()))
 
-    def _save_trial(self, trial: Trial) -> None:
+    def _save_trial(self, trial: TunerTrial) -> None:
         write_text(Path(self._get_trial_dir(trial.trial_id)) / "trial.json", json.dumps(trial.get_state()))
 
     def reload(self) -> None:
@@ -139,7 +134,7 @@ class LastingOracle(keras_tuner.Oracle):
         try:
             super().reload()
             # A kill between a trial's file and the oracle's leaves a trial that nobody was given.
-            self.trials: dict[str, Trial] = {trial_id: self.trials[trial_id] for trial_id in self.start_order}
+            self.trials: dict[str, TunerTrial] = {trial_id: self.trials[trial_id] for trial_id in self.start_order}
             self._retry_queue[:] = [trial_id for trial_id in self.start_order if trial_id not in self.end_order]
             for trial_id in self._retry_queue:
                 self.trials[trial_id].status = TrialStatus.INVALID
@@ -190,12 +185,8 @@ class GridOracle(LastingOracle, keras_tuner.oracles.GridSearchOracle):
     def reload(self) -> None:
         """Go on from the files; Keras Tuner keeps the order of the grid in memory only."""
         super().reload()
-        values = {trial_id: trial.hyperparameters.values for trial_id, trial in self.trials.items()}
-
-        def compare(one: str, other: str) -> int:
-            return self._compare(values[one], values[other])
-
-        for trial_id in sorted(values, key=functools.cmp_to_key(compare)):
+        by_values = functools.cmp_to_key(self._compare)
+        for trial_id in sorted(self.trials, key=lambda name: by_values(self.trials[name].hyperparameters.values)):
             self._ordered_ids.insert(trial_id)
         self._populate_next = list(self.start_order)
 
@@ -224,29 +215,19 @@ def make_oracle(
     ConfigError
         If Hyperband would run out of settings, which ends it before any trial has all epochs.
     """
-    make, options = _ORACLES[search.strategy]
-    oracle = make(hyperparameters=hyperparameters, seed=search.seed, **options(search, epochs))
+    trials = {"max_trials": search.trials or 20}
+    rounds = {"factor": search.hyperband_factor, "hyperband_iterations": search.hyperband_rounds}
+    makers: dict[Strategy, tuple[type[LastingOracle], dict[str, Any]]] = {
+        "random": (RandomOracle, trials),
+        "bayesian": (BayesianOracle, {"num_initial_points": search.initial_trials, **trials}),
+        "hyperband": (HyperbandOracle, {"max_epochs": epochs, **rounds}),
+        "grid": (GridOracle, {"max_trials": search.trials}),
+    }
+    make, options = makers[search.strategy]
+    oracle = make(hyperparameters=hyperparameters, seed=search.seed, **options)
     if isinstance(oracle, HyperbandOracle) and oracle.num_values() > settings_there_are:
         raise ConfigError(
             f"search.strategy: expected a space of at least the {oracle.num_values()} settings that hyperband draws "
             f"for {epochs} epochs. Received: one of {settings_there_are:g}; grid tries them all"
         )
     return oracle
-
-
-_ORACLES: dict[Strategy, Any] = {
-    "random": (RandomOracle, lambda search, epochs: {"max_trials": search.trials or 20}),
-    "bayesian": (
-        BayesianOracle,
-        lambda search, epochs: {"max_trials": search.trials or 20, "num_initial_points": search.initial_trials},
-    ),
-    "hyperband": (
-        HyperbandOracle,
-        lambda search, epochs: {
-            "max_epochs": epochs,
-            "factor": search.hyperband_factor,
-            "hyperband_iterations": search.hyperband_rounds,
-        },
-    ),
-    "grid": (GridOracle, lambda search, epochs: {"max_trials": search.trials}),
-}

@@ -6,19 +6,15 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
 from lightsernet_tf.tune.trial import Trial
 
 _EPOCHS = "train.epochs"
-FEWEST_FOR_A_CORRELATION = 3  # two points always lie on a line
+_FEWEST_FOR_A_CORRELATION = 3  # two points always lie on a line
 
 
 def ua_of(trial: Trial) -> float:
     """Return the objective of a completed trial, a share from 0 to 1."""
-    if trial.objective is None:
-        raise ValueError(f"trial {trial.name}: expected a completed one. Received: {trial.status}")
+    assert trial.objective is not None
     return trial.objective
 
 
@@ -99,18 +95,13 @@ def are_numbers(values: Iterable[Any]) -> bool:
     return bool(there) and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in there)
 
 
-def rank_correlation(first: ArrayLike, second: ArrayLike) -> float | None:
+def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
     """Return Spearman's rank correlation; none for fewer than three pairs, or where either is constant."""
-    ranks, others = _ranks(np.asarray(first)), _ranks(np.asarray(second))
-    if len(ranks) < FEWEST_FOR_A_CORRELATION or np.ptp(ranks) == 0 or np.ptp(others) == 0:
+    if len(first) < _FEWEST_FOR_A_CORRELATION or min(len(set(first)), len(set(second))) == 1:
         return None
-    return float(np.corrcoef(ranks, others)[0, 1])
+    from scipy.stats import spearmanr  # it takes a second to import
 
-
-def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:
-    _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(sizes)
-    return (last - (sizes - 1) / 2)[group]  # equal values share the mean of their ranks
+    return float(spearmanr(first, second).statistic)
 
 
 def _half_width(trial: Trial) -> float:

@@ -49,7 +49,7 @@ def terminal_results(trials: Sequence[Trial], width: int = 140) -> str:
     Parameters
     ----------
     trials
-        In the order of their numbers.
+        At least one, in the order of their numbers.
     width
         Longest line, in columns of the terminal.
     """
@@ -61,10 +61,9 @@ def terminal_results(trials: Sequence[Trial], width: int = 140) -> str:
         above.append(f"In all: {', '.join(f'{name} {columns[name][0]}' for name in shared)}.")
     if cut := [key for key in keys if key not in shared and headings[key] != key]:
         above.append(f"Keys in full: {', '.join(cut)}.")
+    table = {headings.get(name, name): cells for name, cells in columns.items() if name not in shared}
     parts = [_filled(" ".join(above), width)]
-    if trials:
-        table = {headings.get(name, name): cells for name, cells in columns.items() if name not in shared}
-        parts += text_blocks(table, set(table) - {headings[key] for key in _texts(trials)}, width)
+    parts += text_blocks(table, set(table) - {headings[key] for key in _texts(trials)}, width)
     parts += [_filled(text, width) for text in [certainty(trials), *_running(trials)]]
     failed = [f"Failed: trial {trial.name}: {trial.reason or '–'}" for trial in with_status(trials, "failed")]
     parts += ["\n".join(shortened(inline(text), width) for text in failed)] if failed else []
@@ -79,7 +78,7 @@ def markdown_results(
     Parameters
     ----------
     trials
-        In the order of their numbers.
+        At least one, in the order of their numbers.
     title
         First line.
     notes
@@ -90,17 +89,16 @@ def markdown_results(
     keys, columns, texts = searched_keys(trials), trial_columns(trials, in_full=True), _texts(trials)
     align = "".join("l" if name in texts else "r" for name in columns)
     table = markdown_table(list(columns), list(zip(*columns.values(), strict=True)), align)
-    sections = [certainty(trials), "## Trials", *_explanations(trials), *([table] if trials else [])]
+    sections = [certainty(trials), "## Trials", *_explanations(trials), table]
     sections += [figure("Validation UA over the trials", OBJECTIVE_PNG), *_running(trials)]
     if failed := with_status(trials, "failed"):
         reasons = [(trial.name, trial.reason or "–") for trial in failed]
         sections.append("## Failed trials\n\n" + markdown_table(("trial", "reason"), reasons, "rl"))
-    if keys:
-        only = f"Only trials of {comparable(trials)[0].epochs} epochs are in the tables." if _differ(trials) else ""
-        sections += ["## Hyperparameters", f"{_CAUTION} {only}"]
-        sections.append(figure("Validation UA against each hyperparameter", HYPERPARAMETERS_PNG))
-        sections += _numbers_section(trials, keys) + _values_section(trials, keys)
-    about = {"trials": _counts(trials), "searched": keys or "nothing yet"}
+    only = f"Only trials of {comparable(trials)[0].epochs} epochs are in the tables." if _differ(trials) else ""
+    sections += ["## Hyperparameters", f"{_CAUTION} {only}"]
+    sections.append(figure("Validation UA against each hyperparameter", HYPERPARAMETERS_PNG))
+    sections += _numbers_section(trials, keys) + _values_section(trials, keys)
+    about = {"trials": _counts(trials), "searched": keys}
     return report(title, notes=notes, facts={**(facts or {}), **about}, sections=sections)
 
 
@@ -165,8 +163,6 @@ def _counts(trials: Sequence[Trial]) -> str:
 
 
 def _explanations(trials: Sequence[Trial]) -> list[str]:
-    if not trials:
-        return []
     folds = max(len(trial.folds) for trial in trials)
     mean = f", the mean over {folds} folds" if folds > 1 else ""
     explanations = [f"UA: of the validation data at the chosen epoch{mean}, in %, ± half of its 95 % interval."]

@@ -70,7 +70,7 @@ def write_results(
     path
         The search's folder.
     trials
-        In the order of their numbers.
+        At least one, in the order of their numbers.
     title
         Of ``results.md``.
     notes
@@ -89,8 +89,7 @@ def write_results(
     markdown, table, objective, hyperparameters = written = [path / name for name in names]
     draw_objectives(trials, objective, notes)
     draw_hyperparameters(trials, hyperparameters, notes)
-    rows = results_rows(trials)
-    write_csv(table, rows, None if rows else ("rank", "trial", "status", "objective"))
+    write_csv(table, results_rows(trials))
     write_text(markdown, markdown_results(trials, title, notes, facts))  # last: what it refers to is there
     return written
 

@@ -55,7 +55,11 @@ def make_space(entries: Mapping[str, Any], config: Config, forbidden: Mapping[st
             raise ConfigError(f"search.space.{key}: expected a key that trials may differ in: {forbidden[key]}")
     reader = _Reader(config, types)
     space = SearchSpace(tuple(_parents_first([reader.parameter(key, entry) for key, entry in entries.items()])))
-    _check_conditions(space)
+    together = "conditions that hold together, with those of the keys that they name"
+    for parameter in space.parameters:
+        for key, values in space.conditions_of(parameter).items():
+            where, found = f"search.space.{parameter.key}.when", f"none of {key}'s values for all"
+            _expect(bool(values), where, together, found)
     for parameter in space.parameters:
         for value in parameter.checked:
             _check_value(space, config, parameter, value)
@@ -165,14 +169,6 @@ def _parents_first(parameters: Sequence[Parameter]) -> list[Parameter]:
         _expect(bool(ready), "search.space", "conditions without a circle", f"one through {circle}")
         ordered.append(ready[0])
     return ordered
-
-
-def _check_conditions(space: SearchSpace) -> None:
-    expected = "conditions that hold together, with those of the keys that they name"
-    for parameter in space.parameters:
-        for key, values in space.conditions_of(parameter).items():
-            where = f"search.space.{parameter.key}.when"
-            _expect(bool(values), where, expected, f"none of {key}'s values for all")
 
 
 def _check_value(space: SearchSpace, config: Config, parameter: Parameter, value: Any) -> None:

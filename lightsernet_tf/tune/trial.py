@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -147,13 +147,8 @@ def _read_trial(path: Path) -> Trial:
             raise ValueError(f"status={trial.status!r} with {len(folds)} folds")
         if trial.name != path.parent.name.removeprefix(PREFIX) or trial.num_folds < 1 or trial.epochs < 1:
             raise ValueError(f"name={trial.name!r}, num_folds={trial.num_folds!r}, epochs={trial.epochs!r}")
-        if not isinstance(trial.values, dict):
-            raise ValueError(f"values={trial.values!r}")
-        for fold in folds:
-            if not all(
-                math.isfinite(figure) for figure in (fold.ua, fold.wa, fold.macro_f1, fold.ua_low, fold.ua_high)
-            ):
-                raise ValueError(f"figures of {fold.fold} that are no numbers")
+        if not isinstance(trial.values, dict) or not all(math.isfinite(sum(astuple(fold)[1:])) for fold in folds):
+            raise ValueError(f"values={trial.values!r}, folds={folds!r}")
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise RunError(f"{path}: expected the outcome of a trial. Received: {error}") from error
     rows = [row for run in sorted(path.parent.glob("[!.]*/run.json")) for row in Run(run.parent).history()]

@@ -13,9 +13,9 @@ import os
 import shutil
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from lightsernet_tf.config import Config
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lightsernet_tf.data.experiment import Experiment
 
 
-class TrialTrainer:
+class TrialTrainer(AbstractContextManager["TrialTrainer"]):
     """Trains trials one after the other, as many of their folds at once as it has processes.
 
     Parameters
@@ -53,12 +53,7 @@ class TrialTrainer:
         self._pool: ProcessPoolExecutor | None = None
         self._checked = False
 
-    def __enter__(self) -> TrialTrainer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._end_pool()
 
     def train(self, trial: Trial) -> Trial:

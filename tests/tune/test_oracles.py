@@ -491,14 +491,14 @@ def test_it_does_so_although_others_ask_for_work_all_the_time(tmp_path, clock):
     assert not oracle.tuner_ids
 
 
-def test_who_is_heard_keeps_its_trial(tmp_path, clock):
+def test_a_worker_with_a_heartbeat_keeps_its_trial(tmp_path, clock):
     oracle = open_oracle(tmp_path / "search", "random")
-    trial = oracle.create_trial("heard")
+    trial = oracle.create_trial("alive")
     for _ in range(10):
         clock.seconds += 50
         oracle.get_trial(trial.trial_id)
         assert oracle.take_back_lost(60) == []
-    assert oracle.ongoing_trials == {"heard": trial}
+    assert oracle.ongoing_trials == {"alive": trial}
 
 
 def test_nobody_is_lost_while_the_oracle_thinks(tmp_path, clock, monkeypatch):

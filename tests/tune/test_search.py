@@ -134,7 +134,7 @@ def test_a_chief_and_two_workers_do_every_trial_once_though_one_of_them_and_the_
         one.send_signal(signal.SIGKILL)
         one.wait()
         seconds = [row["seconds"] for row in Run(next(path.glob(f"trial_{lost}/*/run.json")).parent).history()]
-        until(lambda: "was not heard of" in (tmp_path / "0.log").read_text(), chief, two)
+        until(lambda: "was silent" in (tmp_path / "0.log").read_text(), chief, two)
         until(lambda: trained_epochs(path, lost) > len(seconds), chief, two)
         chief.send_signal(signal.SIGKILL)
         chief.wait()
@@ -145,7 +145,7 @@ def test_a_chief_and_two_workers_do_every_trial_once_though_one_of_them_and_the_
     history = Run(next(path.glob(f"trial_{lost}/*/run.json")).parent).history()
     assert [row["seconds"] for row in history[: len(seconds)]] == seconds  # gone on with, not begun again
     said = "".join(path.read_text() for path in tmp_path.glob("*.log"))
-    assert f"worker one was not heard of for 10 s: trial {lost} goes to the next that asks" in said
+    assert f"worker one was silent for 10 s: trial {lost} goes to the next that asks" in said
     assert f"chief: worker two trains trial {lost}" in said
     assert "is completed, validation UA" in said
     assert "4 trials: 4 completed" in said
