@@ -75,7 +75,7 @@ class SettingsParser(CommandParser, jsonargparse.ArgumentParser):
         raise ConfigError(message) from ex
 
     def _check_again(self, key: str) -> None:
-        """Raise what `_fitted` says about a key's value on the command line, for jsonargparse says it in paragraphs."""
+        """Raise what `fitted` says about a key's value on the command line, for jsonargparse says it in paragraphs."""
         option, following = f"--{key}", [*self.args[1:], ""]
         kind = getattr(self._option_string_actions[option], "_typehint", None)
         for argument, next_argument in zip(self.args, following, strict=True):
@@ -86,7 +86,7 @@ class SettingsParser(CommandParser, jsonargparse.ArgumentParser):
                     raise ConfigError(
                         f"{key}: expected keys and values, or one of them as {option}.KEY. Received: {text}"
                     )
-                _fitted(_loaded(text), kind, key)
+                fitted(_loaded(text), kind, key)
 
 
 def config_parser(
@@ -198,12 +198,12 @@ def config_from(settings: Mapping[str, Any], kind: type[Config] = Config) -> Con
     return kind(**{key: sections[key](**value) if key in sections else value for key, value in checked.items()})
 
 
-def key_types(kind: type[Config]) -> dict[str, str]:
-    """Return the type of every key, such as "float | None" of ``features.max_frequency_hz``."""
+def key_types(kind: type[Config]) -> dict[str, Any]:
+    """Return the type of every key, such as ``float | None`` of ``features.max_frequency_hz``."""
     sections = _sections(kind)
-    types = {field.name: str(field.type) for field in dataclasses.fields(kind) if field.name not in sections}
+    types = {name: of_key for name, of_key in _types_of(kind).items() if name not in sections}
     for name, section in sections.items():
-        types |= {f"{name}.{field.name}": str(field.type) for field in dataclasses.fields(section)}
+        types |= {f"{name}.{key}": of_key for key, of_key in _types_of(section).items()}
     return types
 
 
@@ -287,7 +287,7 @@ def _checked(settings: Mapping[Any, Any], kind: type, prefix: str = "") -> dict[
                 hint = "A file with it is one for tune"
             raise ConfigError(f"{prefix}{key}: no such key. {hint}")
         if key not in sections:
-            checked[key] = _fitted(value, known[key], prefix + key)
+            checked[key] = fitted(value, known[key], prefix + key)
         elif isinstance(value, dict | None):
             checked[key] = _checked(value or {}, known[key], f"{key}.")
         else:
@@ -295,7 +295,7 @@ def _checked(settings: Mapping[Any, Any], kind: type, prefix: str = "") -> dict[
     return checked
 
 
-def _fitted(value: Any, kind: Any, key: str) -> Any:
+def fitted(value: Any, kind: Any, key: str) -> Any:
     """Return a value as its type holds it, e.g. 3 as 3.0 or a list as a tuple.
 
     Raises
@@ -312,9 +312,9 @@ def _fitted(value: Any, kind: Any, key: str) -> Any:
     if origin is Any or (origin is Literal and value in inner) or (type(value) is origin and not inner):
         return value
     if origin in (list, tuple) and isinstance(value, (list, tuple)):
-        return origin(_fitted(one, inner[0], key) for one in value)
+        return origin(fitted(one, inner[0], key) for one in value)
     if origin is dict and isinstance(value, dict):
-        return {name: _fitted(one, inner[1], key) for name, one in value.items()}
+        return {name: fitted(one, inner[1], key) for name, one in value.items()}
     if origin is float and type(value) in (int, str):  # YAML 1.1 reads 1e-5, without a point, as text
         with contextlib.suppress(ValueError, OverflowError):
             if math.isfinite(float(value)):

@@ -5,16 +5,14 @@ The form of a space is described in `tune.space`.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import math
 import random
 from collections.abc import Mapping, Sequence
-from operator import attrgetter
 from typing import Any
 
 from lightsernet_tf.config import Config
-from lightsernet_tf.config_parser import key_types, with_values
+from lightsernet_tf.config_parser import fitted, key_types, with_values
 from lightsernet_tf.errors import ConfigError
 from lightsernet_tf.tune.space import Parameter, SearchSpace
 
@@ -23,6 +21,7 @@ _NEVER = {
     "split.protocol": "they have to be judged in one way, and never on test data",
 }
 _CHOICE_KEYS, _RANGE_KEYS = ("choice", "when"), ("min", "max", "scale", "step", "when")
+_NUMBERS = (int, float, int | None, float | None)
 _COMBINATIONS_TRIED = 50  # before a value is said to fit with no other
 
 
@@ -53,8 +52,7 @@ def make_space(entries: Mapping[str, Any], config: Config, forbidden: Mapping[st
             raise ConfigError(f"search.space.{key}: no such key. {_nearest(key, types)}")
         if key in forbidden:
             raise ConfigError(f"search.space.{key}: expected a key that trials may differ in: {forbidden[key]}")
-    reader = _Reader(config, types)
-    space = SearchSpace(tuple(_parents_first([reader.parameter(key, entry) for key, entry in entries.items()])))
+    space = SearchSpace(tuple(_parents_first([_parameter(key, entry, types) for key, entry in entries.items()])))
     together = "conditions that hold together, with those of the keys that they name"
     for parameter in space.parameters:
         for key, values in space.conditions_of(parameter).items():
@@ -71,83 +69,60 @@ def _expect(holds: bool, where: str, expected: str, received: object) -> None:
         raise ConfigError(f"{where}: expected {expected}. Received: {received}")
 
 
-class _Reader:
-    """Reads one entry of the space after the other; conditions and combinations are checked when all are read."""
-
-    def __init__(self, config: Config, types: Mapping[str, str]) -> None:
-        self._config, self._types = config, types
-
-    def parameter(self, key: str, entry: Any) -> Parameter:
-        where = f"search.space.{key}"
-        entry = {"choice": entry} if isinstance(entry, (list, tuple)) else entry
-        is_entry = isinstance(entry, Mapping) and ("choice" in entry) != ("min" in entry or "max" in entry)
-        _expect(is_entry, where, "a list of values, {choice: [...]} or {min: ..., max: ...}", repr(entry))
-        known = _CHOICE_KEYS if "choice" in entry else _RANGE_KEYS
-        for name in entry:
-            if name not in known:
-                raise ConfigError(f"{where}.{name}: no such key. Expected one of {', '.join(known)}")
-        when = self._condition(where, entry.get("when"))
-        if "choice" in entry:
-            return Parameter(key, self._choice(where, key, entry["choice"]), when=when)
-        return self._range(where, key, entry, when)
-
-    def _condition(self, where: str, when: Any) -> dict[str, tuple[Any, ...]]:
-        _expect(isinstance(when, (Mapping, type(None))), f"{where}.when", "keys and their values", repr(when))
-        condition = {}
-        for key, given in (when or {}).items():
-            wanted = given if isinstance(given, (list, tuple)) else (given,)
-            _expect(bool(wanted), f"{where}.when.{key}", "at least one value", given)
-            condition[key] = tuple(self._as_configured(key, value) if key in self._types else value for value in wanted)
-        return condition
-
-    def _choice(self, where: str, key: str, given: Any) -> tuple[Any, ...]:
-        is_list = isinstance(given, (list, tuple)) and bool(given)
-        _expect(is_list, f"{where}.choice", "a list of at least one value", repr(given))
-        values = tuple(self._as_configured(key, value) for value in given)
-        repeated = any(value in values[:index] for index, value in enumerate(values))
-        _expect(not repeated, f"{where}.choice", "each value once", list(given))
-        return values
-
-    def _range(self, where: str, key: str, entry: Mapping[str, Any], when: dict[str, tuple[Any, ...]]) -> Parameter:
-        is_number = self._types[key].startswith(("int", "float"))
-        _expect(is_number, where, "a choice, for the key holds no number", dict(entry))
-        low, high = (_number(f"{where}.{name}", self._as_configured(key, entry.get(name))) for name in ("min", "max"))
-        scale = entry.get("scale", "linear")
-        _expect(scale in ("linear", "log"), f"{where}.scale", "linear or log", f"scale={scale!r}")
-        log = scale == "log"
-        _expect(low < high, where, "a min below max", f"min={low:g}, max={high:g}")
-        _expect(low > 0 or not log, f"{where}.min", "more than 0 on a logarithmic scale", f"min={low:g}")
-        step = entry.get("step")
-        if step is not None:
-            step = _number(f"{where}.step", _as_float(step) if self._types[key].startswith("float") else step)
-            least, whole = int(log), isinstance(low, int)
-            expected = f"{'a whole number' if whole else 'a number'} of more than {least}"
-            fine = step > least and (isinstance(step, int) or not whole)
-            _expect(fine, f"{where}.step", expected, f"step={step!r}")
-            fits = step <= (high / low if log else high - low)
-            _expect(fits, f"{where}.step", "one that fits between min and max", f"step={step!r}")
-        return Parameter(key, low=low, high=high, step=step, log=log, when=when)
-
-    def _as_configured(self, key: str, value: Any) -> Any:
-        """Return a value as the configuration holds it, e.g. 1 as 1.0; also where it fits only beside other values."""
-        try:
-            return attrgetter(key)(with_values(self._config, {key: value}))
-        except ConfigError:
-            return _as_float(value) if self._types[key].startswith("float") else value
+def _parameter(key: str, entry: Any, types: Mapping[str, Any]) -> Parameter:
+    where = f"search.space.{key}"
+    entry = {"choice": entry} if isinstance(entry, (list, tuple)) else entry
+    is_entry = isinstance(entry, Mapping) and ("choice" in entry) != ("min" in entry or "max" in entry)
+    _expect(is_entry, where, "a list of values, {choice: [...]} or {min: ..., max: ...}", repr(entry))
+    known = _CHOICE_KEYS if "choice" in entry else _RANGE_KEYS
+    for name in entry:
+        if name not in known:
+            raise ConfigError(f"{where}.{name}: no such key. Expected one of {', '.join(known)}")
+    when = _condition(f"{where}.when", entry.get("when"), types)
+    if "choice" in entry:
+        return Parameter(key, _choice(f"{where}.choice", entry["choice"], types[key]), when=when)
+    low, high, log = _range(where, entry, types[key])
+    step = None if entry.get("step") is None else _number(f"{where}.step", entry["step"], type(low))
+    if step is not None:
+        _expect(step > log, f"{where}.step", f"more than {int(log)}", f"step={step!r}")
+        fits = step <= (high / low if log else high - low)
+        _expect(fits, f"{where}.step", "one that fits between min and max", f"step={step!r}")
+    return Parameter(key, low=low, high=high, step=step, log=log, when=when)
 
 
-def _number(where: str, value: Any) -> Any:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    _expect(is_number, where, "a number", "nothing" if value is None else repr(value))
-    return value
+def _condition(where: str, when: Any, types: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
+    _expect(isinstance(when, (Mapping, type(None))), where, "keys and their values", repr(when))
+    condition = {}
+    for key, given in (when or {}).items():
+        wanted = given if isinstance(given, (list, tuple)) else (given,)
+        _expect(bool(wanted), f"{where}.{key}", "at least one value", given)
+        condition[key] = tuple(fitted(one, types[key], f"{where}.{key}") if key in types else one for one in wanted)
+    return condition
 
 
-def _as_float(value: Any) -> Any:
-    """Return the number for a whole one, and for the text that YAML takes 1e-5 for; all else as it is."""
-    if isinstance(value, (int, str)) and not isinstance(value, bool):
-        with contextlib.suppress(ValueError, OverflowError):
-            return float(value)
-    return value
+def _choice(where: str, given: Any, kind: Any) -> tuple[Any, ...]:
+    is_list = isinstance(given, (list, tuple)) and bool(given)
+    _expect(is_list, where, "a list of at least one value", repr(given))
+    values = tuple(fitted(value, kind, where) for value in given)
+    repeated = any(value in values[:index] for index, value in enumerate(values))
+    _expect(not repeated, where, "each value once", list(given))
+    return values
+
+
+def _range(where: str, entry: Mapping[str, Any], kind: Any) -> tuple[Any, Any, bool]:
+    _expect(kind in _NUMBERS, where, "a choice, for the key holds no number", dict(entry))
+    low, high = (_number(f"{where}.{name}", entry.get(name), kind) for name in ("min", "max"))
+    scale = entry.get("scale", "linear")
+    _expect(scale in ("linear", "log"), f"{where}.scale", "linear or log", f"scale={scale!r}")
+    _expect(low < high, where, "a min below max", f"min={low:g}, max={high:g}")
+    _expect(low > 0 or scale == "linear", f"{where}.min", "more than 0 on a logarithmic scale", f"min={low:g}")
+    return low, high, scale == "log"
+
+
+def _number(where: str, value: Any, kind: Any) -> Any:
+    number = fitted(value, kind, where)
+    _expect(number is not None and math.isfinite(number), where, "a number", value)
+    return number
 
 
 def _parents_first(parameters: Sequence[Parameter]) -> list[Parameter]:
