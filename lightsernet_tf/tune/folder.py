@@ -2,8 +2,8 @@
 
 search.yaml        the settings that trials share, and what is searched
 oracle.json        Keras Tuner's state
-trial_NN/          one trial each, see trial_folder.py
-results.csv ...    what it has come to so far, see search_results.py
+trial_NN/          one trial each, see `tune.trial`
+results.csv ...    what it has come to so far, see `tune.results`
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def build_hypermodel(config: Config, space: Mapping[str, Any]) -> LightSERNetHyp
     config
         What all trials share, the corpus and the fold (``split.fold``) among it.
     space
-        What is searched, as under ``search.space`` in YAML, see search_space.py.
+        What is searched, as under ``search.space`` in YAML, see `tune.space`.
 
     Returns
     -------

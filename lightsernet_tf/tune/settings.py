@@ -1,6 +1,6 @@
 """The settings of a search: those of an experiment, and in one more section how it is searched.
 
-What this module does not do: say what may stand in ``space`` (see search_space.py and space_reader.py).
+What this module does not do: say what may stand in ``space`` (see `tune.space` and `tune.space_reader`).
 """
 
 from __future__ import annotations
