@@ -27,14 +27,16 @@ from ai_edge_litert.interpreter import Interpreter
 
 from lightsernet_tf.cli import native_messages_hidden
 from lightsernet_tf.config import FeatureConfig
-from lightsernet_tf.export.graph import Io, Precision, float_graph, observe_network, quantize
+from lightsernet_tf.export.files import ExportOptions
+from lightsernet_tf.export.graph import float_graph, quantize
+from lightsernet_tf.export.precisions import PRECISIONS
+from lightsernet_tf.export.rounding import observe
 from lightsernet_tf.features.front_end import FrontEnd, feature_shape
 from lightsernet_tf.features.windows import normalize_padded
 from lightsernet_tf.model.light_sernet import light_sernet
 from lightsernet_tf.predict.model_file import InputKind
 
 FEATURES = FeatureConfig()
-PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "dynamic_int8", "int8")
 CALIBRATION_WINDOWS = 20
 THREADS = (1, 2)
 
@@ -73,10 +75,10 @@ def graphs(num_samples: int, num_classes: int) -> list[Graph]:
     for kind, shape in shapes.items():
         model = float_graph(network, kind, num_samples, FEATURES)
         calibration = [random.standard_normal(shape).astype(np.float32) for _ in range(CALIBRATION_WINDOWS)]
-        observed = observe_network(model, calibration)
+        observed = observe(model, calibration)
         for precision in PRECISIONS:
-            io: Io = "int8" if (kind, precision) == ("features", "int8") else "float32"
             what = {"features": "network alone", "waveform": "fused"}[kind]
+            io = ExportOptions(kind).io_of(precision)
             found.append(Graph(what, precision, quantize(observed, precision, kind, io)))
     found.append(Graph("front end alone", "float32", front_end_graph(num_samples, with_level=False)))
     found.append(Graph("level and front end", "float32", front_end_graph(num_samples, with_level=True)))

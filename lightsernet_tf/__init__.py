@@ -37,6 +37,7 @@ The public names are loaded on first use, so that importing the package costs no
 
   On a device
     export                      make .tflite files of a run, checked against Keras
+    ExportOptions               which files: their input, precisions, licence
     EmotionRecognizer           recognise emotions with a .tflite file, without TensorFlow
 """
 
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from lightsernet_tf.evaluate.run import evaluate_run as evaluate  # noqa: F401  (a public name)
     from lightsernet_tf.evaluate.scores import score as score
     from lightsernet_tf.evaluate.tflite_file import evaluate_file as evaluate_file
+    from lightsernet_tf.export.files import ExportOptions as ExportOptions
     from lightsernet_tf.export.files import export as export
     from lightsernet_tf.features.front_end import FrontEnd as FrontEnd
     from lightsernet_tf.model.light_sernet import light_sernet as light_sernet
@@ -91,6 +93,7 @@ _HOMES = {
     "CorpusConfig": "config.CorpusConfig",
     "EmotionRecognizer": "predict.recognizer.EmotionRecognizer",
     "Experiment": "data.experiment.Experiment",
+    "ExportOptions": "export.files.ExportOptions",
     "FeatureConfig": "config.FeatureConfig",
     "FrontEnd": "features.front_end.FrontEnd",
     "InputError": "errors.InputError",

@@ -1,4 +1,4 @@
-"""``python -m lightsernet_tf.export``: make .tflite files of a run, prove them, and say what came of it."""
+"""``python -m lightsernet_tf.export``: make .tflite files of a run, prove them, and print how they compare."""
 
 from __future__ import annotations
 
@@ -9,60 +9,41 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from lightsernet_tf.cli import CommandParser, native_messages_hidden, run_command
 from lightsernet_tf.errors import ConfigError
+from lightsernet_tf.export.precisions import PRECISIONS, Io
+from lightsernet_tf.predict.model_file import InputKind
 
-_EPILOG = """examples:
+_LIMITS = "\n".join(f"  {name:13} {precision.limit}" for name, precision in PRECISIONS.items())
+_EPILOG = f"""examples:
   python -m lightsernet_tf.export runs/NAME
   python -m lightsernet_tf.export runs/NAME --precision int8 float16 --output device/
   python -m lightsernet_tf.export runs/NAME --input features --precision int8
 
 Every file goes from raw samples (or features) to named emotions with operators that TensorFlow Lite has built in. It is
-held against Keras on the run's validation utterances before it appears under its name: on the same input float32 and
-float16 may differ by 1e-4 and 1e-3 of a probability; the int8 kinds may lose 1 point of UA."""
+held against Keras on the run's validation utterances before it appears under its name:
+{_LIMITS}"""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Parse, export, print."""
-    description = "Make .tflite files of a trained run, each checked, with its labels and its model card."
-    parser = CommandParser("export", description, _EPILOG)
-    add = parser.add_argument
-    precisions = ("float32", "float16", "dynamic_int8", "int8")
-    add("run", type=Path, metavar="RUN", help="folder of a run")
-    add("--epoch", default="best", metavar="best|last|N", help="which kept epoch (default: the one chosen in training)")
-    add("--input", choices=("waveform", "features"), default="waveform", help="raw samples (default), or features")
-    add("--precision", nargs="+", choices=precisions, default=precisions, help="one file each (default: all four)")
-    add(
-        "--io",
-        choices=("float32", "int8"),
-        help="type of input and output; int8 is for --input features --precision int8, where it is the default",
-    )
-    add("--output", type=Path, metavar="DIR", help="folder of the files (default: RUN/export)")
-    add("--name", help="how the files' names begin (default: the run's name)")
-    add(
-        "--cross-validation",
-        type=Path,
-        metavar="DIR",
-        help="a cross-validation of the same settings: its figures tell in the card what to expect of new speakers",
-    )
-    add("--licence", default="Apache-2.0", help="of the model (default: Apache-2.0)")
-    add("--data-dir", metavar="DIR", help="where the corpus lies, if it was moved since training")
-    add("--force", action="store_true", help="keep files that do not compare as they should, marked so")
-    options = parser.parse_args(arguments)
-    name = options.name
+    given = _parser().parse_args(arguments)
+    name = given.name
     if name is not None and (not name.strip() or Path(name).name != name or not name.isprintable()):
-        raise ConfigError(f"--name: expected the beginning of a file's name. Received: {options.name!r}")
+        raise ConfigError(f"--name: expected the beginning of a file's name. Received: {name!r}")
 
     from lightsernet_tf.data.experiment import prepare
-    from lightsernet_tf.export.files import Exported, ExportError, export
+    from lightsernet_tf.export.files import Exported, ExportError, ExportOptions, export
     from lightsernet_tf.export.proof import proof_table
     from lightsernet_tf.runs.run import Run
 
-    run = Run.open(options.run)
+    options = ExportOptions(given.input, given.precision, given.io, given.licence, given.force)
+    run = Run.open(given.run)
     config = run.config
-    if options.data_dir is not None:
-        config = replace(config, corpus=replace(config.corpus, data_dir=options.data_dir))
+    if given.data_dir is not None:
+        config = replace(config, corpus=replace(config.corpus, data_dir=given.data_dir))
     experiment = prepare(config)
     exported: list[Exported] = []
     failure = None
@@ -70,15 +51,11 @@ def main(arguments: Sequence[str]) -> int:
         with _progress_shown(), native_messages_hidden():
             exported = export(
                 run,
-                options.epoch,
-                kind=options.input,
-                precisions=options.precision,
-                io=options.io,
-                output=options.output,
-                name=options.name,
-                cross_validation=options.cross_validation,
-                licence=options.licence,
-                force=options.force,
+                given.epoch,
+                options,
+                output=given.output,
+                name=name,
+                cross_validation=given.cross_validation,
                 experiment=experiment,
             )
     except ExportError as error:
@@ -92,17 +69,45 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _parser() -> CommandParser:
+    description = "Make .tflite files of a trained run, each checked, with its labels and its model card."
+    parser = CommandParser("export", description, _EPILOG)
+    add = parser.add_argument
+    add("run", type=Path, metavar="RUN", help="folder of a run")
+    add("--epoch", default="best", metavar="best|last|N", help="which kept epoch (default: the one chosen in training)")
+    add("--input", choices=get_args(InputKind), default="waveform", help="raw samples (default), or features")
+    names = tuple(PRECISIONS)
+    add("--precision", nargs="+", choices=names, default=names, help="one file each (default: all)")
+    add(
+        "--io",
+        choices=get_args(Io),
+        help="type of input and output; int8 is for --input features --precision int8, where it is the default",
+    )
+    add("--output", type=Path, metavar="DIR", help="folder of the files (default: RUN/export)")
+    add("--name", help="how the files' names begin (default: the run's name)")
+    add(
+        "--cross-validation",
+        type=Path,
+        metavar="DIR",
+        help="a cross-validation of the same settings, whose figures say in the card what to expect of new speakers",
+    )
+    add("--licence", default="Apache-2.0", help="of the model (default: Apache-2.0)")
+    add("--data-dir", metavar="DIR", help="where the corpus lies, if it was moved since training")
+    add("--force", action="store_true", help="keep files that do not compare as they should, marked so")
+    return parser
+
+
 @contextmanager
 def _progress_shown() -> Iterator[None]:
     """Show what this package logs also while standard error is hidden."""
-    if sys.stderr is None:  # closed by who started us
+    if sys.stderr is None:  # closed by the calling program
         yield
         return
     logger = logging.getLogger("lightsernet_tf")
     with os.fdopen(os.dup(2), "w") as terminal:
         handler = logging.StreamHandler(terminal)
         logger.addHandler(handler)
-        propagated, logger.propagate = logger.propagate, False  # else it is told again after an error
+        propagated, logger.propagate = logger.propagate, False  # else it is shown again after an error
         try:
             yield
         finally:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lightsernet_tf.evaluate.sections import FIGURE_NAMES, HOW_TO_READ, confusion_table, interval
+from lightsernet_tf.export.precisions import PRECISIONS
 from lightsernet_tf.reporting.markdown import markdown_table, percent
 
 _USES = """\
@@ -36,19 +37,19 @@ def model_card(document: Mapping[str, Any], file_name: str, file_bytes: int) -> 
     Parameters
     ----------
     document
-        The description of the file, see ``exporting``.
+        The description that the file carries.
     file_name
         What the card calls it.
     file_bytes
         Its size.
     """
-    failed = [] if document["proof"]["passed"] else ["> **This file did not pass its check against Keras, see below.**"]
-    notes = [f"> **{note}**" for note in document["notes"]]
+    warnings = list(document["notes"])
+    if not document["proof"]["passed"]:
+        warnings.insert(0, "This file did not pass its check against Keras, see below.")
     sections = [
         f"# {file_name}",
         f"Light-SERNet, {len(document['labels'])} labels: {', '.join(document['labels'])}.",
-        *failed,
-        *notes,
+        *(f"> **{warning}**" for warning in warnings),
         _table(_facts(document, file_bytes)),
         "## How good it is",
         *_expected(document),
@@ -72,34 +73,34 @@ def model_card(document: Mapping[str, Any], file_name: str, file_bytes: int) -> 
 
 
 def _table(facts: Mapping[str, Any]) -> str:
-    rows = [(name, ", ".join(map(str, value)) if isinstance(value, list) else value) for name, value in facts.items()]
+    rows = [
+        (name, ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value)
+        for name, value in facts.items()
+    ]
     return markdown_table(("", ""), rows, "ll")
 
 
 def _facts(document: Mapping[str, Any], file_bytes: int) -> dict[str, Any]:
-    given = document["input"]
+    given, made = document["input"], document["output"]
+    waveform = given["kind"] == "waveform"
+    precision = document["precision"]
+    if waveform and PRECISIONS[precision].recipe is not None:
+        precision += " network, float32 front end"
+    taken = (
+        f"mono samples at {given['sample_rate_hz']} Hz, at any level; pad a shorter clip with zeros on either side"
+        if waveform
+        else f"{document['features']['kind']} of lightsernet_tf.features"
+    )
+    segments = {"centre": "the middle", "all": "every window, averaged"}[given["segments"]]
     return {
-        "input": f"{given['dtype']} {given['shape']}: "
-        + (
-            f"mono samples at {given['sample_rate_hz']} Hz, at any level; pad a shorter clip with zeros on either side"
-            if given["kind"] == "waveform"
-            else f"{document['features']['kind']} of lightsernet_tf.features"
-        ),
-        "output": f"{document['output']['dtype']} {document['output']['shape']}: the probability of each label, in "
-        "the order above",
+        "input": f"{given['dtype']} {given['shape']}: {taken}",
+        "output": f"{made['dtype']} {made['shape']}: the probability of each label, in the order above",
         "level": given["normalization"],
-        "window": f"{given['duration_seconds']:g} s; of a longer recording "
-        + {"centre": "the middle", "all": "every window, averaged"}[given["segments"]],
-        "precision": "; ".join(filter(None, [_precision(document), document["calibration"]])),
+        "window": f"{given['duration_seconds']:g} s; of a longer recording {segments}",
+        "precision": "; ".join(filter(None, [precision, document["calibration"]])),
         "size": f"{file_bytes / 1024:.0f} KiB",
         "operators": ", ".join(document["operators"]),
     }
-
-
-def _precision(document: Mapping[str, Any]) -> str:
-    fused = document["input"]["kind"] == "waveform"
-    rounded = document["precision"] != "float32"
-    return document["precision"] + (" network, float32 front end" if fused and rounded else "")
 
 
 def _expected(document: Mapping[str, Any]) -> list[str]:
@@ -124,21 +125,20 @@ def _expected(document: Mapping[str, Any]) -> list[str]:
 
 
 def _measured(document: Mapping[str, Any]) -> list[str]:
-    header = ("this file on", "utterances", *FIGURE_NAMES.values())
-    told = {"validation": "validation data (chose the epoch: optimistic)", "test": "test data"}
+    names = {"validation": "validation data (chose the epoch: optimistic)", "test": "test data"}
     rows = [
         (
-            told[part],
+            names[part],
             judged["scores"]["utterances"],
             *(interval(judged["scores"][key], judged["intervals"][key]) for key in FIGURE_NAMES),
         )
         for part, judged in document["measured"].items()
     ]
-    parts = [markdown_table(header, rows, "lrrrrr")]
-    if document["expected"] is None:
-        last = list(document["measured"])[-1]
-        parts.append(_confusion(document["measured"][last]["scores"]))
-    return parts
+    table = markdown_table(("this file on", "utterances", *FIGURE_NAMES.values()), rows, "lrrrrr")
+    if document["expected"] is not None:
+        return [table]
+    last = list(document["measured"])[-1]
+    return [table, _confusion(document["measured"][last]["scores"])]
 
 
 def _confusion(scores: Mapping[str, Any]) -> str:
@@ -147,34 +147,27 @@ def _confusion(scores: Mapping[str, Any]) -> str:
 
 
 def _proof(document: Mapping[str, Any]) -> str:
-    proof = document["proof"]
+    proof, level = document["proof"], document["level"]
+    largest, agreement = f"{proof['largest_difference']:.1e}", percent(proof["agreement"])
     rows = [
         ("Keras", percent(proof["keras_wa"]), percent(proof["keras_ua"]), "", ""),
-        (
-            "this file",
-            percent(proof["file_wa"]),
-            percent(proof["file_ua"]),
-            f"{proof['largest_difference']:.1e}",
-            percent(proof["agreement"]),
-        ),
+        ("this file", percent(proof["file_wa"]), percent(proof["file_ua"]), largest, agreement),
     ]
     header = ("", "WA", "UA", "largest difference of a probability on the same input", "same decision")
-    level = document["level"]
-    levels = (
-        ""
-        if level is None
-        else f"\n\nThe file takes a clip's level after padding, training took it before: over {level['utterances']} "
-        f"utterances of the corpus Keras decides the same either way for {percent(level['agreement'])}, and no "
-        f"probability differs by more than {level['largest_difference']:.1e}."
-    )
+    given = "raw audio" if document["input"]["kind"] == "waveform" else "the features"
     verdict = "Passed" if proof["passed"] else "**Not passed**"
-    return (
-        f"On the {proof['utterances']} validation utterances of the run, from "
-        + ("raw audio" if document["input"]["kind"] == "waveform" else "the features")
-        + f". Expected: {proof['expected']}. {verdict}.\n\n"
-        + markdown_table(header, rows, "lrrrr")
-        + levels
-    )
+    paragraphs = [
+        f"On the {proof['utterances']} validation utterances of the run, from {given}. Expected: {proof['expected']}. "
+        f"{verdict}.",
+        markdown_table(header, rows, "lrrrr"),
+    ]
+    if level is not None:
+        paragraphs.append(
+            f"The file takes a clip's level after padding, training took it before: over {level['utterances']} "
+            f"utterances of the corpus Keras decides the same either way for {percent(level['agreement'])}, and no "
+            f"probability differs by more than {level['largest_difference']:.1e}."
+        )
+    return "\n\n".join(paragraphs)
 
 
 def _speed(document: Mapping[str, Any]) -> str:
@@ -191,25 +184,21 @@ def _speed(document: Mapping[str, Any]) -> str:
 
 def _how_to_load(document: Mapping[str, Any], file_name: str) -> str:
     quoted = json.dumps(file_name, ensure_ascii=False)
-    integers = (
-        "\nBoth are int8: a number is `scale * (integer - zero_point)`, as `get_input_details` and "
-        "`get_output_details` say.\n"
-        if document["input"]["dtype"] == "int8"
-        else ""
-    )
-    if document["input"]["kind"] == "waveform":
-        ours = f"""With this package (NumPy and LiteRT, no TensorFlow):
+    given = document["input"]
+    ours = f"""With this package (NumPy and LiteRT, no TensorFlow):
 
-    from lightsernet_tf.predict.recognizer import EmotionRecognizer
+    from lightsernet_tf import EmotionRecognizer
     EmotionRecognizer({quoted}).predict(waveform, sample_rate_hz).label
 
 """
-    else:
-        ours = ""
-    return f"""{ours}With LiteRT alone, in any language; in Python:
+    integers = (
+        "\nBoth are int8: a number is `scale * (integer - zero_point)`, as `get_input_details` and "
+        "`get_output_details` say.\n"
+    )
+    return f"""{ours if given["kind"] == "waveform" else ""}With LiteRT alone, in any language; in Python:
 
     from ai_edge_litert.interpreter import Interpreter
     run = Interpreter({quoted}).get_signature_runner()
-    run({document["input"]["kind"]}=window)["{document["output"]["name"]}"]
-{integers}
+    run({given["kind"]}=window)["{document["output"]["name"]}"]
+{integers if given["dtype"] == "int8" else ""}
 Labels and everything above are in the file: `unzip -p {shlex.quote(file_name)} labels.txt` (or `lightsernet.json`)."""

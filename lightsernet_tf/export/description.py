@@ -1,4 +1,4 @@
-"""What a file says of itself, gathered from the run that it is made of; model_file.py writes and reads it."""
+"""The description that a file carries, made of its run; ``predict.model_file`` writes and reads it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy as np
 
 from lightsernet_tf.corpora import READERS
 from lightsernet_tf.evaluate.facts import experiment_facts
-from lightsernet_tf.evaluate.judgement import Judgement
-from lightsernet_tf.export.graph import OUTPUT, Precision
+from lightsernet_tf.export.graph import OUTPUT
+from lightsernet_tf.export.precisions import Io, Precision
 from lightsernet_tf.export.source import ExportSource
 from lightsernet_tf.predict.litert import LiteRTNetwork
 from lightsernet_tf.predict.model_file import InputKind
@@ -26,17 +26,19 @@ _TOOLS = ("ai-edge-litert", "ai-edge-quantizer")
 _NORMALIZATION: dict[InputKind, str] = {
     "waveform": "in the graph: the 99.9th percentile of the magnitude, between the first and the last sample that is "
     "not zero, becomes 1; what is above is clipped",
-    "features": "before the features: see lightsernet_tf.windows.normalize",
+    "features": "before the features: see lightsernet_tf.features.windows.normalize",
 }
 
 
-def describe(source: ExportSource, expected: dict[str, Any] | None, licence: str) -> dict[str, Any]:
-    """Return what a file says of itself, but for what its precision decides.
+def describe(source: ExportSource, io: Io, expected: dict[str, Any] | None, licence: str) -> dict[str, Any]:
+    """Return the description of a file without what the model itself shows.
 
     Parameters
     ----------
     source
         What it is made of.
+    io
+        Type of its input and output.
     expected
         From ``expectations.read_cross_validation``, or none.
     licence
@@ -51,6 +53,7 @@ def describe(source: ExportSource, expected: dict[str, Any] | None, licence: str
         "input": {
             "kind": source.kind,
             "name": source.kind,
+            "dtype": io,
             "shape": list(source.input_shape),
             "sample_rate_hz": config.features.sample_rate_hz,
             "duration_seconds": config.audio.duration_seconds,
@@ -59,10 +62,10 @@ def describe(source: ExportSource, expected: dict[str, Any] | None, licence: str
             "segments": config.audio.segments,
             "normalization": _NORMALIZATION[source.kind],
         },
-        "output": {"name": OUTPUT, "shape": [1, len(experiment.labels)]},
+        "output": {"name": OUTPUT, "dtype": io, "shape": [1, len(experiment.labels)]},
         "features": dataclasses.asdict(config.features),
         "training": {
-            **_lists(experiment_facts(experiment, source.fold)),
+            **experiment_facts(experiment, source.fold),
             "epoch": f"{source.epoch} of {len(source.run.history())}",
         },
         "corpus": experiment.corpus.name,
@@ -70,13 +73,8 @@ def describe(source: ExportSource, expected: dict[str, Any] | None, licence: str
         "expected": expected,
         "licence": licence,
         "corpus_terms": READERS[config.corpus.name].terms,
-        "versions": {**source.run.about["versions"], **{name: found[name] for name in _TOOLS}},
+        "versions": {**source.run.about.get("versions", {}), **{name: found[name] for name in _TOOLS}},
     }
-
-
-def _lists(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return facts as JSON would: tuples as lists."""
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in facts.items()}
 
 
 def latency(model: bytes, source: ExportSource, num_outputs: int) -> dict[str, Any]:
@@ -95,13 +93,10 @@ def latency(model: bytes, source: ExportSource, num_outputs: int) -> dict[str, A
     return {"milliseconds": milliseconds, "runs": _TIMED_WINDOWS, "machine": machine}
 
 
-def judged_as_data(judged: Judgement) -> dict[str, Any]:
-    """Return scores and intervals as plain data."""
-    return {"scores": judged.scores.to_dict(), "intervals": judged.intervals}
-
-
 def calibration_sentence(source: ExportSource, precision: Precision) -> str:
-    """Say what the training utterances were used for in making a file."""
-    what = "rounded and calibrated on" if precision == "int8" else "weights rounded on"
+    """Say what the training utterances were used for in making a file; nothing where they were not."""
+    if precision.recipe is None:
+        return ""
+    what = "rounded and calibrated on" if precision.calibrated else "weights rounded on"
     seed = source.experiment.config.train.seed
     return f"{what} {len(source.calibration_positions)} training utterances, seed {seed}"

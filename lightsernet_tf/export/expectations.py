@@ -1,9 +1,10 @@
-"""What a cross-validation says of speakers that a network has not heard, for the card of a file made of one."""
+"""What a cross-validation says of new speakers, for the card of a file made of a run of the same training."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from lightsernet_tf.config import Config
 from lightsernet_tf.config_identity import differing_keys, without_keys
 from lightsernet_tf.data.experiment import Experiment
-from lightsernet_tf.data.splits import protocol_in
+from lightsernet_tf.data.splits import PROTOCOLS
 from lightsernet_tf.errors import RunError
 
 # The corpus and the speakers trained on are compared by what they came to, and the rest changes no network:
@@ -51,9 +52,11 @@ def read_cross_validation(path: Path, experiment: Experiment) -> dict[str, Any]:
     file = path / "scores.json"
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-        settings = {section: dict(values) for section, values in found["settings"].items()}
-        corpus, labels = str(found["facts"]["corpus"]), list(found["pooled"]["labels"])
-        told: dict[str, Any] = {
+        found = {**_fields_of_sentences(found["facts"]), **found}
+        settings = {section: dict(values) for section, values in dict(found["settings"]).items()}
+        tested = {key: found[key] for key in ("corpus", "utterances")} | {"labels": list(found["pooled"]["labels"])}
+        protocol = PROTOCOLS.get(found["protocol"])
+        expected: dict[str, Any] = {
             "protocol": str(found["facts"]["protocol"]),
             "validation_speakers": int(found["validation_speakers"]),
             "pooled": dict(found["pooled"]),
@@ -62,30 +65,37 @@ def read_cross_validation(path: Path, experiment: Experiment) -> dict[str, Any]:
             "speakers": len(found["speakers"]["groups"]),
         }
         for name in ("wa", "ua"):  # what a card shows
-            low, high = map(float, told["intervals"][name])
-            figures = [float(told["pooled"][name]), low, high, *(float(told["spread"][name][key]) for key in _SPREAD)]
+            low, high = map(float, expected["intervals"][name])
+            figures = [
+                float(expected["pooled"][name]),
+                low,
+                high,
+                *(float(expected["spread"][name][key]) for key in _SPREAD),
+            ]
             if not all(map(math.isfinite, figures)):
-                raise ValueError(f"{name} that is no number")
-        if np.shape(told["pooled"]["confusion"]) != (len(labels), len(labels)):
+                raise ValueError(f"{name} that is NaN or infinite")
+        if np.shape(expected["pooled"]["confusion"]) != (len(tested["labels"]),) * 2:
             raise ValueError("a confusion matrix of another size")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{file}: expected the figures of a cross-validation. Received: {_reason(error)}") from error
-    _compare(file, "corpus", corpus, f"{experiment.corpus.name}, {experiment.num_used} utterances")
-    _compare(file, "labels", labels, list(experiment.labels))
-    for key, (theirs, ours) in differing_keys(settings, experiment.config, ignore=_NOT_TRAINING).items():
-        _compare(file, key, theirs, ours)
-    protocol = protocol_in(told["protocol"])
     if protocol is None or not (protocol.speaker_independent and protocol.tests_somebody):
-        raise RunError(f"{file}: expected a protocol that tests new speakers. Received: {told['protocol']}")
-    return told
-
-
-def _compare(file: Path, key: str, theirs: Any, ours: Any) -> None:
-    if theirs != ours:
+        raise RunError(f"{file}: expected a protocol that tests new speakers. Received: {found['protocol']}")
+    ours = {"corpus": experiment.corpus.name, "utterances": experiment.num_used, "labels": list(experiment.labels)}
+    differing = {key: (tested[key], ours[key]) for key in ours if tested[key] != ours[key]}
+    differing |= differing_keys(settings, experiment.config, ignore=_NOT_TRAINING)
+    for key, (theirs, value) in differing.items():
         raise RunError(
-            f"{file}: expected {key} as in the run, {ours}. Received: {theirs}; name a cross-validation of the same "
+            f"{file}: expected {key} as in the run, {value}. Received: {theirs}; name a cross-validation of the same "
             "training, or none"
         )
+    return expected
+
+
+def _fields_of_sentences(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what only the facts of a report held at first, as the fields that programs now compare."""
+    corpus, _, utterances = str(facts["corpus"]).removesuffix(" utterances").rpartition(", ")
+    protocol = str(facts["protocol"]).split(",")[0]
+    return {"corpus": corpus, "utterances": int(utterances) if utterances.isdecimal() else None, "protocol": protocol}
 
 
 def _reason(error: Exception) -> str:

@@ -7,7 +7,7 @@ import errno
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +18,60 @@ from lightsernet_tf.data.experiment import Experiment, prepare
 from lightsernet_tf.errors import ConfigError, ModelError, RunError, one_line
 from lightsernet_tf.evaluate.judgement import judge
 from lightsernet_tf.export.card import model_card
-from lightsernet_tf.export.description import calibration_sentence, describe, judged_as_data, latency
+from lightsernet_tf.export.description import calibration_sentence, describe, latency
 from lightsernet_tf.export.expectations import read_cross_validation
 from lightsernet_tf.export.flatbuffer import Graph
-from lightsernet_tf.export.graph import Io, Precision, float_graph, quantize
+from lightsernet_tf.export.graph import quantize
+from lightsernet_tf.export.precisions import PRECISIONS, Io
 from lightsernet_tf.export.proof import Proof, prove
 from lightsernet_tf.export.source import ExportSource, Reference, reference_of
-from lightsernet_tf.features.windows import window_samples
 from lightsernet_tf.files import written_beside
-from lightsernet_tf.model.network import build_network
 from lightsernet_tf.predict.litert import LiteRTNetwork
 from lightsernet_tf.predict.model_file import InputKind, with_description
-from lightsernet_tf.runs.checkpoints import load_weights
 from lightsernet_tf.runs.fold import same_fold
 from lightsernet_tf.runs.run import Run
 
-LICENCE = "Apache-2.0"
-PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "dynamic_int8", "int8")
-
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Which files are made.
+
+    Parameters
+    ----------
+    kind
+        ``waveform``: from samples at any level, front end included; ``features``: the network alone.
+    precisions
+        One file each; names in ``export.precisions.PRECISIONS``.
+    io
+        Type of input and output; none: ``int8`` where a precision of ``features`` can, else ``float32``.
+    licence
+        Of the model.
+    force
+        Keep a file that does not compare as it should, marked so.
+    """
+
+    kind: InputKind = "waveform"
+    precisions: Sequence[str] = tuple(PRECISIONS)
+    io: Io | None = None
+    licence: str = "Apache-2.0"
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        for name in self.precisions:
+            if name not in PRECISIONS:
+                raise ConfigError(f"precision: expected one of {', '.join(PRECISIONS)}. Received: {name}")
+        integers = [name for name, precision in PRECISIONS.items() if precision.integers]
+        if self.io == "int8" and not (self.kind == "features" and set(self.precisions) <= set(integers)):
+            raise ConfigError(
+                f"io int8: expected input features and precision {' or '.join(integers)}. "
+                f"Received: {self.kind}, {', '.join(self.precisions)}"
+            )
+
+    def io_of(self, precision: str) -> Io:
+        """Return the type of input and output of the file of a precision."""
+        return self.io or ("int8" if self.kind == "features" and PRECISIONS[precision].integers else "float32")
 
 
 @dataclass(frozen=True)
@@ -56,7 +91,7 @@ class Exported:
     """
 
     path: Path
-    precision: Precision
+    precision: str
     size_bytes: int
     proof: Proof
 
@@ -67,7 +102,7 @@ class Exported:
 
 
 class ExportError(ModelError):
-    """Some files could not be exported; ``exported`` tells of those that were."""
+    """Some files could not be exported; ``exported`` lists those that were."""
 
     def __init__(self, message: str, exported: Sequence[Exported]) -> None:
         super().__init__(message)
@@ -77,21 +112,17 @@ class ExportError(ModelError):
 def export(
     run: Run,
     epoch: str = "best",
+    options: ExportOptions | None = None,
     *,
-    kind: InputKind = "waveform",
-    precisions: Sequence[Precision] = PRECISIONS,
-    io: Io | None = None,
     output: Path | None = None,
     name: str | None = None,
     cross_validation: Path | None = None,
-    licence: str = LICENCE,
-    force: bool = False,
     experiment: Experiment | None = None,
 ) -> list[Exported]:
     """Export an epoch of a run.
 
-    Each file is held against Keras on the run's validation utterances before it appears under its name; see ``proof``
-    for what may differ.
+    Each file is held against Keras on the run's validation utterances before it appears under its name; see
+    ``export.proof``.
 
     Parameters
     ----------
@@ -99,22 +130,14 @@ def export(
         The run.
     epoch
         ``best`` (chosen on validation data), ``last`` or the number of a kept epoch.
-    kind
-        ``waveform``: from samples at any level, front end included; ``features``: the network alone.
-    precisions
-        One file each; see ``conversion.quantize``.
-    io
-        Type of input and output; none: ``int8`` for the ``int8`` file of ``features``, else ``float32``.
+    options
+        Which files are made; none: a waveform file of each precision.
     output
         Folder of the files; none: ``export`` in the run's.
     name
         How the files' names begin; none: the run's name.
     cross_validation
         Folder of a cross-validation of the same settings, whose figures say what to expect of new speakers.
-    licence
-        Of the model.
-    force
-        Keep a file that does not compare as it should, marked so.
     experiment
         ``prepare(run.config)`` where it is already there.
 
@@ -125,39 +148,30 @@ def export(
     InputError
         If anything given cannot work.
     """
-    if io == "int8" and (kind != "features" or set(precisions) != {"int8"}):
-        raise ConfigError(
-            f"io int8: expected input features and precision int8. Received: {kind}, {', '.join(precisions)}"
-        )
+    options = options or ExportOptions()
     experiment = experiment.under(run.config) if experiment else prepare(run.config)
-    fold = same_fold(run, experiment)
-    number = run.resolve_epoch(epoch)
-    _check_run(run, experiment)
+    source = ExportSource(run, run.resolve_epoch(epoch), experiment, same_fold(run, experiment), options.kind)
+    if run.about.get("input_shape") != list(experiment.store.input_shape):
+        raise RunError(
+            f"{run.path}: expected features of the shape that was trained on, {run.about.get('input_shape')}. "
+            f"Received: {list(experiment.store.input_shape)}; config.yaml was changed since"
+        )
     expected = None if cross_validation is None else read_cross_validation(cross_validation, experiment)
     folder = output or run.path / "export"
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)  # whatever forbids it, before the work
     if not os.access(folder, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
-    network = build_network(experiment)
-    load_weights(network, run.weights_path(number))
-    _logger.info("%s, epoch %d: converting, and asking Keras", run.path, number)
-    graph = float_graph(
-        network,
-        kind,
-        window_samples(experiment.config.audio, experiment.config.features.sample_rate_hz),
-        experiment.config.features,
-    )
-    source = ExportSource(run, number, experiment, fold, network, kind, graph)
-    reference = reference_of(source, force=force)
-    stem = (name or run.path.name) + ("" if kind == "waveform" else "_features")
+    _logger.info("%s, epoch %d: converting, and asking Keras", run.path, source.epoch)
+    reference = reference_of(source, force=options.force)
+    stem = (name or run.path.name) + ("" if options.kind == "waveform" else "_features")
     exported: list[Exported] = []
     failures: list[str] = []
-    for precision in dict.fromkeys(precisions):
+    for precision in dict.fromkeys(options.precisions):
         path = folder / f"{stem}_{precision}.tflite"
         _logger.info("%s: making and checking it", path.name)
         try:
-            exported.append(_export_one(source, precision, io, path, reference, expected, licence, force=force))
+            exported.append(_export_one(source, precision, options, path, reference, expected))
         except ModelError as error:
             failures.append(f"{path.name}: {error}")
         except OSError as error:  # a full disk: what is written stays, and the rest would fare no better
@@ -173,19 +187,14 @@ def export(
 
 def _export_one(
     source: ExportSource,
-    precision: Precision,
-    io: Io | None,
+    precision: str,
+    options: ExportOptions,
     path: Path,
     reference: Reference,
     expected: dict[str, Any] | None,
-    licence: str,
-    *,
-    force: bool,
 ) -> Exported:
-    as_integers: Io = io or ("int8" if source.kind == "features" and precision == "int8" else "float32")
-    in_floats = precision == "float32"
-    model = source.graph if in_floats else quantize(source.observed, precision, source.kind, as_integers)
-    labels = source.experiment.labels
+    chosen, io, labels = PRECISIONS[precision], options.io_of(precision), source.experiment.labels
+    model = source.graph if chosen.recipe is None else quantize(source.observed, precision, source.kind, io)
     network = LiteRTNetwork(model, source.input_shape, len(labels))
     predict = source.predictor_for(lambda batch: _finite(network.predict_batch(batch)))
     measured = {
@@ -193,30 +202,25 @@ def _export_one(
         for part, positions in source.fold.parts().items()
         if positions and part != "training"
     }
-    validation = measured["validation"]
+    true, probabilities = measured["validation"].true, measured["validation"].probabilities
     proof = prove(
-        validation.true,
-        reference.of_own_features,
-        reference.of_file_inputs,
-        validation.probabilities,
-        labels,
-        precision,
+        true, reference.of_own_features, reference.of_file_inputs, probabilities, labels=labels, limit=chosen.limit
     )
-    if not proof.passed and not force:
+    if not proof.passed and not options.force:
         raise ModelError(f"{proof.sentence()}; this file is not written (force keeps the file and marks it)")
     document = {
-        **describe(source, expected, licence),
+        **describe(source, io, expected, options.licence),
         "precision": precision,
-        "calibration": "" if in_floats else calibration_sentence(source, precision),
+        "calibration": calibration_sentence(source, chosen),
         "operators": sorted({operator.name for operator in Graph(model).operators()}),
         "model_bytes": len(model),
-        "proof": proof.to_dict(),
+        "proof": asdict(proof),
         "level": reference.level,
-        "measured": {part: judged_as_data(judged) for part, judged in measured.items()},
+        "measured": {
+            part: {"scores": one.scores.to_dict(), "intervals": one.intervals} for part, one in measured.items()
+        },
         "latency": latency(model, source, len(labels)),
     }
-    document["input"] |= {"dtype": as_integers}
-    document["output"] |= {"dtype": as_integers}
     content = with_description(model, document)
     exported = Exported(path, precision, len(content), proof)
     if path.is_dir():
@@ -227,16 +231,6 @@ def _export_one(
         card_beside.write_text(model_card(document, path.name, len(content)), encoding="utf-8")
         exported.card_path.unlink(missing_ok=True)
     return exported
-
-
-def _check_run(run: Run, experiment: Experiment) -> None:
-    if run.about.get("input_shape") != list(experiment.store.input_shape):
-        raise RunError(
-            f"{run.path}: expected features of the shape that was trained on, {run.about.get('input_shape')}. "
-            f"Received: {list(experiment.store.input_shape)}; config.yaml was changed since"
-        )
-    if not isinstance(run.about.get("versions"), dict):
-        raise RunError(f"{run.path / 'run.json'}: expected the versions of packages. Received: none")
 
 
 def _finite(probabilities: NDArray[Any]) -> NDArray[Any]:

@@ -12,9 +12,13 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from lightsernet_tf.errors import ModelError
+
 _IDENTIFIER = b"TFL3"
 _WEIGHTED = ("CONV_2D", "FULLY_CONNECTED")
-_DTYPES = {"FLOAT32": np.float32, "FLOAT16": np.float16, "INT8": np.int8, "INT32": np.int32}
+_FLOATS: dict[str, Any] = {"FLOAT32": np.float32, "FLOAT16": np.float16}
+_INTEGERS: dict[str, Any] = {"INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64}
+_DTYPES = _FLOATS | _INTEGERS
 
 
 def _names(enumeration: type) -> dict[int, str]:
@@ -48,7 +52,7 @@ class Graph:
                 buffer.data = np.frombuffer(model, np.uint8, buffer.size, buffer.offset)
                 buffer.offset = buffer.size = 0
         if len(self._model.subgraphs) != 1:
-            raise ValueError(
+            raise ModelError(
                 f"expected a graph without loops and branches. Received: {len(self._model.subgraphs)} graphs"
             )
         self._subgraph = self._model.subgraphs[0]
@@ -99,25 +103,54 @@ class Graph:
         """Return the values of a constant as they are stored."""
         found = self._subgraph.tensors[tensor]
         data = np.asarray(self._model.buffers[found.buffer].data, np.uint8)
-        return np.frombuffer(data.tobytes(), _DTYPES[_TYPES[found.type]]).reshape(found.shape)
+        return np.frombuffer(data.tobytes(), self._dtype(tensor)).reshape(found.shape)
 
-    def replace(self, tensor: int, values: NDArray[Any]) -> None:
-        """Store other values, of the same type and shape, in a constant."""
-        before = self.constant(tensor)
-        if values.dtype != before.dtype or values.shape != before.shape:
-            raise ValueError(f"expected {before.dtype} {before.shape}. Received: {values.dtype} {values.shape}")
-        self._model.buffers[self._subgraph.tensors[tensor].buffer].data = np.frombuffer(values.tobytes(), np.uint8)
+    def replace(self, tensor: int, values: NDArray[np.float64]) -> None:
+        """Store as many other values in a constant, rounded as by `nearest`."""
+        found = self._subgraph.tensors[tensor]
+        stored = self._stored(tensor, values.reshape(found.shape))
+        self._model.buffers[found.buffer].data = np.frombuffer(stored.tobytes(), np.uint8)
 
-    def scale(self, tensor: int) -> NDArray[np.float64]:
-        """Return what one step of a quantised tensor is worth: [channels] or [1]."""
-        return np.asarray(self._subgraph.tensors[tensor].quantization.scale, np.float64)
+    def nearest(self, tensor: int, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the nearest values that a tensor's type and scale can hold.
 
-    def to_float(self, tensor: int, values: NDArray[Any]) -> NDArray[np.float64]:
-        """Return stored values of a tensor, quantised as a whole or not at all, as what they mean."""
+        Parameters
+        ----------
+        tensor
+            Its number.
+        values
+            [channels, ...]: a tensor's, or for some places of it.
+        """
+        return self.to_float(tensor, self._stored(tensor, values))
+
+    def to_float(self, tensor: int, stored: NDArray[Any]) -> NDArray[np.float64]:
+        """Return what stored values of a tensor, [channels, ...], stand for."""
+        scale, zero_point = self._scale_and_zero_point(tensor, stored.ndim)
+        return (stored.astype(np.float64) - zero_point) * scale
+
+    def _stored(self, tensor: int, values: NDArray[np.float64]) -> NDArray[Any]:
+        dtype = self._dtype(tensor)
+        if not np.issubdtype(dtype, np.integer):
+            return values.astype(dtype)
+        scale, zero_point = self._scale_and_zero_point(tensor, values.ndim)
+        highest = np.iinfo(dtype).max  # as far down as up: kernels expect no weight of the lowest integer
+        return np.clip(np.rint(values / scale) + zero_point, -highest, highest).astype(dtype)
+
+    def _dtype(self, tensor: int) -> Any:
+        found = self._subgraph.tensors[tensor]
+        if (kind := _TYPES[found.type]) not in _DTYPES:
+            name = found.name.decode()
+            raise ModelError(f"{name}: expected a tensor of {', '.join(_DTYPES)}. Received: one of {kind}")
+        return _DTYPES[kind]
+
+    def _scale_and_zero_point(self, tensor: int, ndim: int) -> tuple[Any, Any]:
+        """Return both as they broadcast over ``ndim`` axes; 1 and 0 where the numbers stand for themselves."""
         quantization = self._subgraph.tensors[tensor].quantization
-        if values.dtype != np.int8 or quantization is None:
-            return values.astype(np.float64)
-        return (values.astype(np.float64) - quantization.zeroPoint[0]) * quantization.scale[0]
+        if not np.issubdtype(self._dtype(tensor), np.integer) or quantization is None or quantization.scale is None:
+            return 1.0, 0.0
+        shape = np.ones(ndim, int)
+        shape[quantization.quantizedDimension] = -1
+        return quantization.scale.astype(np.float64).reshape(shape), quantization.zeroPoint.reshape(shape)
 
 
 def _check_steps(name: str, options: Any) -> None:
@@ -125,7 +158,7 @@ def _check_steps(name: str, options: Any) -> None:
         return
     steps = (options.strideH, options.strideW, options.dilationHFactor, options.dilationWFactor)
     if steps != (1, 1, 1, 1) or options.padding != schema.Padding.SAME:
-        raise ValueError(
+        raise ModelError(
             f"CONV_2D: expected no stride, no dilation and same padding. Received: {steps}, {options.padding}"
         )
 
@@ -152,30 +185,18 @@ class Layer:
         return (shape[1], shape[2]) if len(shape) == 4 else (1, 1)
 
     def matrix(self) -> NDArray[np.float64]:
-        """Return the weights as what they mean: [out, height * width * in]."""
-        stored = self.graph.constant(self.weights)
-        return stored.reshape(len(stored), -1) * self.weight_steps()[:, np.newaxis]
-
-    def weight_steps(self) -> NDArray[np.float64]:
-        """Return what one step of the weights of each output is worth: [out]; 1 where they are floats."""
-        stored = self.graph.constant(self.weights)
-        steps = self.graph.scale(self.weights) if stored.dtype == np.int8 else np.ones(1)
-        return np.broadcast_to(steps, len(stored))
+        """Return the weights: [out, height * width * in]."""
+        weights = self.graph.to_float(self.weights, self.graph.constant(self.weights))
+        return weights.reshape(len(weights), -1)
 
     def bias_values(self) -> NDArray[np.float64]:
-        """Return the bias as what it means: [out]."""
-        stored = self.graph.constant(self.bias)
-        return stored * (self.graph.scale(self.bias) if stored.dtype == np.int32 else 1.0)
+        """Return the bias: [out]."""
+        return self.graph.to_float(self.bias, self.graph.constant(self.bias))
 
     def set_matrix(self, matrix: NDArray[np.float64]) -> None:
-        """Store weights [out, height * width * in], which must be ones that can be stored."""
-        stored = self.graph.constant(self.weights)
-        steps = matrix / self.weight_steps()[:, np.newaxis]
-        values = np.rint(steps) if stored.dtype == np.int8 else steps
-        self.graph.replace(self.weights, values.reshape(stored.shape).astype(stored.dtype))
+        """Store weights [out, height * width * in], rounded to those that can be stored."""
+        self.graph.replace(self.weights, matrix)
 
     def set_bias(self, bias: NDArray[np.float64]) -> None:
-        """Store a bias [out]."""
-        stored = self.graph.constant(self.bias)
-        values = np.rint(bias / self.graph.scale(self.bias)) if stored.dtype == np.int32 else bias
-        self.graph.replace(self.bias, values.astype(stored.dtype))
+        """Store a bias [out], rounded to what can be stored."""
+        self.graph.replace(self.bias, bias)

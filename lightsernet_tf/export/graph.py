@@ -4,7 +4,8 @@ The graph is made of the functions of training, but for two: levels are taken by
 device pads first, and `FrontEnd` transforms by ``matrix``, which TensorFlow Lite computes faster than ``fft``. Tests
 hold both against what training uses. Only operators that TensorFlow Lite has built in are allowed.
 
-What this module does not do: hold the result against Keras (see proof.py) or write it.
+What this module does not do: say what a precision is (see ``export.precisions``), hold the result against Keras (see
+``export.proof``) or write it (see ``export.files``).
 """
 
 from __future__ import annotations
@@ -12,40 +13,24 @@ from __future__ import annotations
 import re
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import keras
-import numpy as np
 import tensorflow as tf
-from ai_edge_quantizer import qtyping
-from ai_edge_quantizer.algorithm_manager import AlgorithmName
 from ai_edge_quantizer.quantizer import Quantizer
-from numpy.typing import NDArray
+from tensorflow.lite.python.convert_phase import ConverterError
 
 from lightsernet_tf.config import FeatureConfig
-from lightsernet_tf.errors import InputError, ModelError
+from lightsernet_tf.errors import ModelError
 from lightsernet_tf.export.flatbuffer import Graph
-from lightsernet_tf.export.rounding import Observed, observe, refine
+from lightsernet_tf.export.precisions import PRECISIONS, Io
+from lightsernet_tf.export.rounding import Observed, refine
 from lightsernet_tf.features.front_end import FrontEnd
 from lightsernet_tf.features.windows import normalize_padded
 from lightsernet_tf.predict.model_file import InputKind
 
-Precision = Literal["float32", "float16", "dynamic_int8", "int8"]
-Io = Literal["float32", "int8"]
 SIGNATURE, OUTPUT = "serving_default", "probabilities"
-
-# The quantiser finds operators by the name of their output, which keeps the Keras layer's scope.
-_FRONT_END, _NETWORK = "front_end", "light_sernet"
-_WITH_WEIGHTS = ("CONV_2D", "FULLY_CONNECTED")
-# All operators of the network but its softmax, so that a fused graph keeps float probabilities.
-_INTEGER = (*_WITH_WEIGHTS, "AVERAGE_POOL_2D", "CONCATENATION", "MEAN")
-_FLOAT16 = qtyping.OpQuantizationConfig(
-    weight_tensor_config=qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT),
-    compute_precision=qtyping.ComputePrecision.FLOAT,
-    explicit_dequantize=True,
-)
 
 
 def float_graph(network: keras.Model, kind: InputKind, num_samples: int, features: FeatureConfig) -> bytes:
@@ -69,51 +54,40 @@ def float_graph(network: keras.Model, kind: InputKind, num_samples: int, feature
         If it cannot be converted, or not to builtin operators; the message names them.
     """
     shape = [1, num_samples] if kind == "waveform" else [1, *network.input_shape[1:]]
-    front_end = FrontEnd(features, "matrix", name=_FRONT_END)
+    front_end = FrontEnd(features, "matrix", name="front_end")
 
     def fused(waveform: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {OUTPUT: network(front_end(normalize_padded(waveform)), training=False)}
+        return {OUTPUT: network(front_end(normalize_padded(waveform)), training=False)}  # [1, classes]
 
     def alone(features: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {OUTPUT: network(features, training=False)}
+        return {OUTPUT: network(features, training=False)}  # [1, classes]
 
+    # Not from_keras_model: with Keras 3 it aborts the whole process.
+    archive = keras.export.ExportArchive()
+    archive.track(network)
     run = {"waveform": fused, "features": alone}[kind]
+    archive.add_endpoint(SIGNATURE, run, input_signature=[tf.TensorSpec(shape, tf.float32, name=kind)])
     advice = "write that layer with operators that TensorFlow Lite has; all precisions start from this graph"
-    with tempfile.TemporaryDirectory() as folder, _told_as("float32", advice):
-        # Not from_keras_model: with Keras 3 it aborts the whole process.
-        archive = keras.export.ExportArchive()
-        archive.track(network)
-        archive.add_endpoint(SIGNATURE, run, input_signature=[tf.TensorSpec(shape, tf.float32, name=kind)])
+    with tempfile.TemporaryDirectory() as folder:
         archive.write_out(folder, verbose=False)
-        return _checked(tf.lite.TFLiteConverter.from_saved_model(folder).convert(), "float32")
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        with _conversion_errors("float32", advice, ConverterError):
+            model = converter.convert()
+    return _checked(model, "float32")
 
 
-def observe_network(model: bytes, calibration: Sequence[NDArray[np.float32]]) -> Observed:
-    """Return what the network's layers take in, for `quantize`.
-
-    Parameters
-    ----------
-    model
-        From `float_graph`.
-    calibration
-        Inputs of the graph, [1, ...] each: training utterances.
-    """
-    return observe(model, _NETWORK, calibration)
-
-
-def quantize(observed: Observed, precision: Precision, kind: InputKind, io: Io) -> bytes:
+def quantize(observed: Observed, precision: str, kind: InputKind, io: Io) -> bytes:
     """Return a float32 graph in another precision.
 
     In a fused graph the network alone is quantised: the front end's logarithms would not survive 8 bits. Weights are
-    rounded so that the network's outputs on the calibration inputs stay close, see rounding.py.
+    rounded so that the network's outputs on the calibration inputs stay close, see ``export.rounding``.
 
     Parameters
     ----------
     observed
-        The graph and its calibration inputs, from `observe_network`.
+        The graph and its calibration inputs.
     precision
-        ``float16`` (weights), ``dynamic_int8`` (weights; activations as they come) or ``int8`` (weights, and
-        activations by their range on the calibration inputs).
+        One of ``PRECISIONS``.
     kind
         What the graph takes.
     io
@@ -122,48 +96,27 @@ def quantize(observed: Observed, precision: Precision, kind: InputKind, io: Io) 
     Raises
     ------
     ModelError
-        As `float_graph`.
+        As `float_graph`, or if it has tensors of a type that cannot be read; the message names the precision.
     """
-    if precision == "float32":
+    chosen = PRECISIONS[precision]
+    if chosen.recipe is None:
         return observed.model
     quantizer = Quantizer(bytearray(observed.model))
-    _RECIPES[precision](quantizer, io)
-    with _told_as(precision, "leave this precision out"), warnings.catch_warnings():
+    chosen.recipe(quantizer, io)
+    with _conversion_errors(precision, "leave this precision out", ValueError, RuntimeError), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*experimental_preserve_all_tensors.*")
         ranges = None
-        if quantizer.need_calibration:
+        if chosen.calibrated:
             ranges = quantizer.calibrate({SIGNATURE: [{kind: values} for values in observed.inputs]}, num_threads=1)
         result = quantizer.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
+    try:
         refined = refine(observed, bytes(result.quantized_model))
-        return _checked(refined, precision, integer_only=io == "int8")
+    except ModelError as error:
+        raise ModelError(f"{precision}: {error}") from error
+    return _checked(refined, precision, integer_only=io == "int8")
 
 
-def _to_float16(quantizer: Quantizer, io: Io) -> None:
-    for operator in _WITH_WEIGHTS:
-        quantizer.update_quantization_recipe(_NETWORK, operator, _FLOAT16, AlgorithmName.FLOAT_CASTING)
-
-
-def _to_dynamic_int8(quantizer: Quantizer, io: Io) -> None:
-    for operator in _WITH_WEIGHTS:
-        quantizer.add_dynamic_config(_NETWORK, operator, num_bits=8)
-
-
-def _to_int8(quantizer: Quantizer, io: Io) -> None:
-    if io == "int8":
-        quantizer.add_static_config(".*", "*", activation_num_bits=8, weight_num_bits=8)
-        return
-    for operator in _INTEGER:
-        quantizer.add_static_config(_NETWORK, operator, activation_num_bits=8, weight_num_bits=8)
-
-
-_RECIPES: dict[Precision, Callable[[Quantizer, Io], None]] = {
-    "float16": _to_float16,
-    "dynamic_int8": _to_dynamic_int8,
-    "int8": _to_int8,
-}
-
-
-def _checked(model: bytes, precision: Precision, *, integer_only: bool = False) -> bytes:
+def _checked(model: bytes, precision: str, *, integer_only: bool = False) -> bytes:
     found = Graph(model).operators()
     foreign = sorted({one.name for one in found if one.name.startswith("CUSTOM")})
     if foreign:
@@ -181,18 +134,15 @@ def _checked(model: bytes, precision: Precision, *, integer_only: bool = False) 
 
 
 @contextmanager
-def _told_as(precision: Precision, advice: str) -> Iterator[None]:
-    """Turn whatever the converter or the quantiser raises into one sentence with the precision and the operators."""
+def _conversion_errors(precision: str, advice: str, *kinds: type[Exception]) -> Iterator[None]:
+    """Turn what the converter or the quantiser raises into one sentence with the precision and the operators."""
     try:
         yield
-    except (InputError, OSError):
-        raise
-    except Exception as error:  # their many layers raise whatever they like
-        told = re.search(r"'tf\.\w+' op .+", str(error))  # what counts, among the converter's places in a stack
-        text = " ".join((told[0] if told else str(error)).split())
+    except kinds as error:
+        found = re.search(r"'tf\.\w+' op .+", str(error))  # what counts, among the converter's places in a stack
+        text = " ".join((found[0] if found else str(error)).split())
         named = sorted(set(re.findall(r"\b(?:tfl?\.\w+|Flex\w+|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\b", text)))
+        operators = f" (operators: {', '.join(named)})" if named else ""
         raise ModelError(
-            f"{precision}: expected a graph that can be converted. Received: {text[:300] or type(error).__name__}"
-            + (f" (operators: {', '.join(named)})" if named else "")
-            + f"; {advice}"
+            f"{precision}: expected a graph that can be converted. Received: {text[:300]}{operators}; {advice}"
         ) from error

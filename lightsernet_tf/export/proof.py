@@ -8,19 +8,16 @@ waveform's level was taken before padding, in the file it is taken after.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lightsernet_tf.evaluate.scores import score
-from lightsernet_tf.export.graph import Precision
+from lightsernet_tf.export.precisions import Limit
 from lightsernet_tf.reporting.markdown import markdown_table, percent
 
-# Floats must give the same probabilities; integers round, so what counts is that the decisions stay as good.
-LARGEST_DIFFERENCE: dict[Precision, float] = {"float32": 1e-4, "float16": 1e-3}
-MOST_UA_LOST = 0.01
 _ROUNDING = 1e-9
 
 
@@ -54,10 +51,6 @@ class Proof:
     expected: str
     passed: bool
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return asdict(self)
-
     def sentence(self) -> str:
         """Say what was expected and what came."""
         return (
@@ -73,7 +66,7 @@ def prove(
     same_input_probabilities: NDArray[Any],
     file_probabilities: NDArray[Any],
     labels: Sequence[str],
-    precision: Precision,
+    limit: Limit,
 ) -> Proof:
     """Compare what Keras and a file say of the same utterances.
 
@@ -87,20 +80,13 @@ def prove(
         What Keras and the file say of the file's inputs: float [utterances, classes].
     labels
         The classes.
-    precision
-        Decides what may differ: for floats 1e-4 (float32) or 1e-3 (float16) of a probability, for integers one point of
-        UA.
+    limit
+        What may differ, by how much.
     """
     keras_scores, file_scores = (score(true, one, labels) for one in (keras_probabilities, file_probabilities))
     largest = float(np.max(np.abs(same_input_probabilities - file_probabilities)))
     same = keras_probabilities.argmax(axis=1) == file_probabilities.argmax(axis=1)
-    if precision in LARGEST_DIFFERENCE:
-        limit = LARGEST_DIFFERENCE[precision]
-        expected = f"probabilities that differ by at most {limit:g} on the same input"
-        passed = largest <= limit
-    else:
-        expected = f"at most {100 * MOST_UA_LOST:g} point of UA lost"
-        passed = bool(keras_scores.ua - file_scores.ua <= MOST_UA_LOST + _ROUNDING)
+    figures = {"largest_difference": largest, "ua_points_lost": 100 * (keras_scores.ua - file_scores.ua)}
     return Proof(
         utterances=len(true),
         largest_difference=largest,
@@ -109,8 +95,8 @@ def prove(
         keras_ua=keras_scores.ua,
         file_wa=file_scores.wa,
         file_ua=file_scores.ua,
-        expected=expected,
-        passed=passed,
+        expected=str(limit),
+        passed=bool(figures[limit.figure] <= limit.at_most + _ROUNDING),
     )
 
 

@@ -7,23 +7,24 @@ as far as the layer's inputs allow (Frantar et al., GPTQ, ICLR 2023, equation 2 
 biases, layer by layer (Nagel et al., Data-free quantization through weight equalization and bias correction, ICCV 2019,
 the empirical kind).
 
-What this module does not do: choose scales or types; see conversion.py.
+What this module does not do: choose scales or types; see ``export.precisions``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from lightsernet_tf.errors import ModelError
 from lightsernet_tf.export.flatbuffer import Graph, Layer
-from lightsernet_tf.predict.litert import quantized
+from lightsernet_tf.export.precisions import NETWORK
+from lightsernet_tf.predict.litert import load, quantized
 
 _DAMPING = 1e-4  # of the mean of the diagonal: keeps the inverse finite where inputs are never seen to differ
 _MOST_PATCHES = 2000  # of one layer and input; neighbouring ones are much alike
@@ -36,49 +37,46 @@ class Observed:
 
     Parameters
     ----------
-    model, scope, inputs
-        As given to `observe`.
+    model
+        A .tflite graph.
+    inputs
+        The graph's, [1, ...] each: training data.
     products
-        Of each layer, for `compensate`.
+        Of each of the network's layers, for `compensate`.
     means
         Mean of each channel of each layer's inputs: [in] each.
     """
 
     model: bytes
-    scope: str
     inputs: Sequence[NDArray[np.float32]]
     products: list[Array]
     means: list[Array]
 
 
-def observe(model: bytes, scope: str, inputs: Sequence[NDArray[np.float32]]) -> Observed:
-    """Run a float model and sum up what its layers take in.
+def observe(model: bytes, inputs: Sequence[NDArray[np.float32]]) -> Observed:
+    """Run a float model and sum up what the network's layers take in.
 
     Parameters
     ----------
-    model
-        A .tflite graph.
-    scope
-        Part of the names of the layers that count.
-    inputs
-        The graph's, [1, ...] each: training data.
+    model, inputs
+        As `Observed` keeps them.
     """
     graph = Graph(model)
-    layers = list(graph.layers(scope))
+    layers = list(graph.layers(NETWORK))
     if not layers:
-        raise ModelError(f"expected layers with {scope} in their names. Received: none")
+        raise ModelError(f"expected layers with {NETWORK} in their names. Received: none")
     products: list[Any] = [0.0] * len(layers)
     means: list[Any] = [0.0] * len(layers)
     random = np.random.default_rng(0)
-    for taken_in in _layer_inputs(graph, layers, inputs):
-        for number, (layer, data) in enumerate(zip(layers, taken_in, strict=True)):
+    for layer_inputs in _layer_inputs(graph, layers, inputs):
+        for number, (layer, data) in enumerate(zip(layers, layer_inputs, strict=True)):
             means[number] = means[number] + _channel_means(data) / len(inputs)
             patches = _patches(data, layer.kernel_size)  # [patches, height * width * in]
             if len(patches) > _MOST_PATCHES:
                 patches = patches[random.choice(len(patches), _MOST_PATCHES, replace=False)]
             extended = np.concatenate([patches, np.ones((len(patches), 1))], axis=1)
-            products[number] = products[number] + extended.T @ extended
-    return Observed(model, scope, inputs, products, means)
+            products[number] = products[number] + extended.T @ extended  # [in + 1, in + 1]
+    return Observed(model, inputs, products, means)
 
 
 def refine(observed: Observed, quantized_model: bytes) -> bytes:
@@ -89,21 +87,20 @@ def refine(observed: Observed, quantized_model: bytes) -> bytes:
     observed
         Of the model that was quantised.
     quantized_model
-        Its layers have float16 or int8 weights.
+        Made of the observed one.
     """
     graph = Graph(quantized_model)
-    layers = list(graph.layers(observed.scope))
-    for before, after, products in zip(
-        Graph(observed.model).layers(observed.scope), layers, observed.products, strict=True
-    ):
-        matrix, bias = compensate(before.matrix(), before.bias_values(), products, _storable(after))
+    layers = list(graph.layers(NETWORK))
+    for before, after, products in zip(Graph(observed.model).layers(NETWORK), layers, observed.products, strict=True):
+        storable = partial(graph.nearest, after.weights)
+        matrix, bias = compensate(before.matrix(), before.bias_values(), products, storable)
         after.set_matrix(matrix)
         after.set_bias(bias)
     means: dict[int, Array] = {}
     for layer, wanted in zip(layers, observed.means, strict=True):  # in turn: each correction changes what follows
         if layer.data not in means:
-            taken_in = _layer_inputs(graph, [layer], observed.inputs)
-            means[layer.data] = np.mean([_channel_means(data) for (data,) in taken_in], axis=0)
+            layer_inputs = _layer_inputs(graph, [layer], observed.inputs)
+            means[layer.data] = np.mean([_channel_means(data) for (data,) in layer_inputs], axis=0)
         shift = means[layer.data] - wanted  # [in]
         # As if every position saw a whole kernel's worth; at the borders it is less, which changes next to nothing.
         by_input = layer.matrix().reshape(len(layer.bias_values()), -1, len(shift)).sum(axis=1)  # [out, in]
@@ -139,13 +136,6 @@ def compensate(matrix: Array, bias: Array, products: Array, storable: Callable[[
     return columns[:, :-1], columns[:, -1]
 
 
-def _storable(layer: Layer) -> Callable[[Array], Array]:
-    if layer.graph.constant(layer.weights).dtype == np.float16:
-        return lambda column: column.astype(np.float16).astype(np.float64)
-    steps = layer.weight_steps()
-    return lambda column: np.clip(np.rint(column / steps), -127, 127) * steps
-
-
 def _patches(data: Array, kernel_size: tuple[int, int]) -> Array:
     """Return what a kernel sees of data [1, height, width, in], or of [1, in], padded with zeros: [patches, ...]."""
     if data.ndim == 2:
@@ -164,8 +154,7 @@ def _layer_inputs(
 ) -> Iterator[list[Array]]:
     """Yield what the layers take in, for one of the graph's inputs after the other."""
     wanted = list(dict.fromkeys(layer.data for layer in layers))
-    interpreter = Interpreter(model_content=graph.up_to(wanted), num_threads=1)
-    interpreter.allocate_tensors()
+    interpreter = load(graph.up_to(wanted))
     (given,) = interpreter.get_input_details()
     for values in inputs:
         interpreter.set_tensor(given["index"], quantized(values, given))

@@ -1,6 +1,6 @@
-"""What a file is made of and held against: a run's network, its data, and what Keras says of them.
+"""What a file is made of and held against: a run's network, its data, and its probabilities in Keras.
 
-What this module does not do: make files (see exporting.py) or compare them (see proof.py).
+What this module does not do: make files (see ``export.files``) or compare them (see ``export.proof``).
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ from lightsernet_tf.evaluate.predictors import (
     recording_windows,
 )
 from lightsernet_tf.evaluate.scores import score
-from lightsernet_tf.export.graph import observe_network
-from lightsernet_tf.export.rounding import Observed
+from lightsernet_tf.export.graph import float_graph
+from lightsernet_tf.export.rounding import Observed, observe
 from lightsernet_tf.features.front_end import FrontEnd
 from lightsernet_tf.features.windows import normalize_padded, window_samples
+from lightsernet_tf.model.network import build_network
 from lightsernet_tf.predict.model_file import InputKind
+from lightsernet_tf.runs.checkpoints import load_weights
 from lightsernet_tf.runs.run import Run
 
 _CALIBRATION_UTTERANCES = 100
@@ -41,15 +43,35 @@ LEAST_AGREEMENT = 0.99  # of decisions, between levels taken before padding and 
 
 @dataclass(frozen=True)
 class ExportSource:
-    """The network of a run's epoch, its float32 graph, and the data that it was trained and validated on."""
+    """A run's epoch and the data that it was trained and validated on; and what is made of it, once.
+
+    Parameters
+    ----------
+    run, epoch
+        Which weights.
+    experiment, fold
+        The run's data.
+    kind
+        Input of the graph.
+    """
 
     run: Run
     epoch: int
     experiment: Experiment
     fold: Fold
-    network: keras.Model
     kind: InputKind
-    graph: bytes
+
+    @cached_property
+    def network(self) -> keras.Model:
+        """The trained network."""
+        network = build_network(self.experiment)
+        load_weights(network, self.run.weights_path(self.epoch))
+        return network
+
+    @cached_property
+    def graph(self) -> bytes:
+        """Its float32 .tflite graph."""
+        return float_graph(self.network, self.kind, self.num_samples, self.experiment.config.features)
 
     @property
     def num_samples(self) -> int:
@@ -68,7 +90,7 @@ class ExportSource:
     @cached_property
     def observed(self) -> Observed:
         """What the network takes in on the calibration utterances."""
-        return observe_network(self.graph, list(self._inputs(self.calibration_positions)))
+        return observe(self.graph, list(self._inputs(self.calibration_positions)))
 
     @property
     def calibration_positions(self) -> list[int]:
@@ -91,10 +113,17 @@ class ExportSource:
 
 @dataclass(frozen=True)
 class Reference:
-    """What Keras says of the validation utterances: of the run's own features, and of the file's own inputs.
+    """What the validation utterances get from Keras, which a file is held against.
 
-    ``level`` tells how much the two differ on the corpus where the inputs are waveforms, whose level the graph takes
-    after padding and training before it.
+    Parameters
+    ----------
+    of_own_features
+        Probabilities by the run's own features: float [utterances, classes].
+    of_file_inputs
+        Probabilities by the file's inputs, computed in Keras: float [utterances, classes].
+    level
+        Where the inputs are waveforms, how much the two differ on the corpus: the graph takes their level after
+        padding, training takes it before.
     """
 
     of_own_features: NDArray[Any]
@@ -103,12 +132,12 @@ class Reference:
 
 
 def reference_of(source: ExportSource, *, force: bool) -> Reference:
-    """Ask Keras.
+    """Compute the probabilities in Keras.
 
     Raises
     ------
     RunError
-        If weights or settings are not those of the training, or the network gives no numbers.
+        If weights or settings are not those of the training, or the network gives NaN.
     ModelError
         If levels taken after padding change more than 1 % of the decisions, unless ``force``.
     """
@@ -127,7 +156,7 @@ def reference_of(source: ExportSource, *, force: bool) -> Reference:
 
     @tf.function(input_signature=[tf.TensorSpec([None, source.num_samples], tf.float32)], autograph=False)
     def fused(waveforms: tf.Tensor) -> tf.Tensor:
-        return source.network(front_end(normalize_padded(waveforms)), training=False)
+        return source.network(front_end(normalize_padded(waveforms)), training=False)  # [batch, classes]
 
     held_out = list(dict.fromkeys([*fold.validation, *fold.test]))  # which may be the same
     random = np.random.default_rng(experiment.config.train.seed)

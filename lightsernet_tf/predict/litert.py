@@ -35,11 +35,7 @@ class LiteRTNetwork:
     """
 
     def __init__(self, content: bytes, input_shape: tuple[int, ...], num_outputs: int, num_threads: int = 1) -> None:
-        try:
-            self._interpreter = Interpreter(model_content=content, num_threads=num_threads)
-            self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise ModelError(f"expected a model that LiteRT can load. Received: {one_line(error)}") from error
+        self._interpreter = load(content, num_threads)
         self._lock = threading.Lock()
         self._input = _only("input", self._interpreter.get_input_details(), input_shape)
         self._output = _only("output", self._interpreter.get_output_details(), (1, num_outputs))
@@ -65,6 +61,22 @@ class LiteRTNetwork:
     def predict_batch(self, batch: FloatArray) -> FloatArray:
         """Return the probabilities [batch, classes] of windows [batch, ...], one after the other."""
         return np.stack([self(window[np.newaxis]) for window in batch])
+
+
+def load(content: bytes, num_threads: int = 1) -> Interpreter:
+    """Return an interpreter of a .tflite model, ready to run.
+
+    Raises
+    ------
+    ModelError
+        If LiteRT cannot load it.
+    """
+    try:
+        interpreter = Interpreter(model_content=content, num_threads=num_threads)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"expected a model that LiteRT can load. Received: {one_line(error)}") from error
+    return interpreter
 
 
 def _only(name: str, details: list[dict[str, Any]], shape: tuple[int, ...]) -> dict[str, Any]:

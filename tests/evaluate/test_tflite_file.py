@@ -11,7 +11,7 @@ from lightsernet_tf.errors import ConfigError, ModelError
 from lightsernet_tf.evaluate.__main__ import main
 from lightsernet_tf.evaluate.run import evaluate_run
 from lightsernet_tf.evaluate.tflite_file import evaluate_file
-from lightsernet_tf.export.files import export
+from lightsernet_tf.export.files import ExportOptions, export
 from lightsernet_tf.predict.model_file import read_model_file, with_description
 from lightsernet_tf.train.fold import train
 
@@ -28,7 +28,7 @@ def files(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     experiment = prepare(run.config)
     return {
-        kind: export(run, kind=kind, precisions=["float32"], output=folder, experiment=experiment)[0].path
+        kind: export(run, options=ExportOptions(kind, ["float32"]), output=folder, experiment=experiment)[0].path
         for kind in ("waveform", "features")
     }
 

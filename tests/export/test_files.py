@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,10 @@ from lightsernet_tf.data.splits import PROTOCOLS
 from lightsernet_tf.errors import ConfigError, ModelError, RunError
 from lightsernet_tf.export import files as exporting
 from lightsernet_tf.export import source as export_source
-from lightsernet_tf.export.files import PRECISIONS, ExportError, export
+from lightsernet_tf.export.files import ExportError, ExportOptions, export
 from lightsernet_tf.export.flatbuffer import Graph
 from lightsernet_tf.export.graph import float_graph
+from lightsernet_tf.export.precisions import PRECISIONS
 from lightsernet_tf.export.proof import prove
 from lightsernet_tf.files import PARTIAL_PREFIX
 from lightsernet_tf.predict.litert import LiteRTNetwork
@@ -60,7 +61,7 @@ def _converted_once():
         return made[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exporting, "float_graph", once)
+        patch.setattr(export_source, "float_graph", once)
         yield
 
 
@@ -88,11 +89,11 @@ def run(trained, tmp_path) -> Run:
     return Run.open(Path(shutil.copytree(trained.path, tmp_path / "lauf")))
 
 
-def quick(run, experiment, output, **options):
+def quick(run, experiment, output, *, epoch="best", name=None, cross_validation=None, **options):
     """Export one small file."""
-    return export(
-        run, **{"output": output, "experiment": experiment, "kind": "features", "precisions": ["float32"], **options}
-    )
+    chosen = ExportOptions(**{"kind": "features", "precisions": ["float32"], **options})
+    places = {"output": output, "name": name, "cross_validation": cross_validation}
+    return export(run, epoch, chosen, experiment=experiment, **places)
 
 
 def names(folder):
@@ -134,7 +135,7 @@ def test_a_file_says_what_it_is(exported, trained, tiny_config):
         assert {"tensorflow", "keras", "ai-edge-litert", "ai-edge-quantizer", "python"} <= set(document["versions"])
         assert set(document["measured"]) == {"validation", "test"}
         assert document["measured"]["test"]["scores"]["utterances"] == 12
-        assert document["proof"] == one.proof.to_dict()
+        assert document["proof"] == asdict(one.proof)
         assert document["level"]["utterances"] == 36
         assert document["calibration"].startswith(_CALIBRATED[one.precision])
         assert document["latency"]["milliseconds"].keys() == {"1", "2"}
@@ -162,7 +163,9 @@ def test_a_file_gives_what_the_runs_report_gives(exported, trained, experiment):
 
 
 def test_the_same_export_twice_gives_the_same_model(exported, trained, experiment, tmp_path):
-    again = export(trained, output=tmp_path, experiment=experiment, precisions=["float32", "int8"])
+    again = export(
+        trained, output=tmp_path, experiment=experiment, options=ExportOptions(precisions=["float32", "int8"])
+    )
     for first, second in zip((exported[0], exported[3]), again, strict=True):
         before, after = document_of(first.path), document_of(second.path)
         assert before.pop("latency").keys() == after.pop("latency").keys()
@@ -171,9 +174,9 @@ def test_the_same_export_twice_gives_the_same_model(exported, trained, experimen
 
 
 def fail_for(precision):
-    def failing(*arguments):
-        proof = prove(*arguments)
-        return replace(proof, passed=False) if arguments[-1] == precision else proof
+    def failing(*arguments, limit, **more):
+        proof = prove(*arguments, limit=limit, **more)
+        return replace(proof, passed=False) if limit is PRECISIONS[precision].limit else proof
 
     return failing
 
@@ -245,7 +248,7 @@ def test_a_full_disk_leaves_neither_file_nor_card(trained, experiment, tmp_path,
 
 
 def test_a_folder_that_cannot_be_made_is_found_before_the_work(trained, experiment, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting, "float_graph", lambda *arguments: pytest.fail("worked for nothing"))
+    monkeypatch.setattr(export_source, "float_graph", lambda *arguments: pytest.fail("worked for nothing"))
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(OSError, match="file"):
         quick(trained, experiment, tmp_path / "file" / "out")
@@ -319,14 +322,14 @@ def test_what_a_cross_validation_says_of_new_speakers(trained, experiment, valid
 def test_levels_that_depend_on_padding_are_refused(trained, experiment, tmp_path, monkeypatch):
     monkeypatch.setattr(export_source, "normalize_padded", lambda waveforms: 0 * waveforms)
     with pytest.raises(ModelError, match=r"expected the same decision for 99 % of the utterances.*Received: "):
-        export(trained, output=tmp_path, experiment=experiment, precisions=["float32"])
+        export(trained, output=tmp_path, experiment=experiment, options=ExportOptions(precisions=["float32"]))
     assert names(tmp_path) == []
 
 
 def exported_under(tiny_config, tmp_path, kind="waveform", **options):
     config = replace(tiny_config, runs_dir=str(tmp_path), run_name="run", train=replace(tiny_config.train, epochs=1))
     changed = replace(config, **options)
-    (one,) = export(train(changed), kind=kind, precisions=["float32"], output=tmp_path / "out")
+    (one,) = export(train(changed), options=ExportOptions(kind, ["float32"]), output=tmp_path / "out")
     return document_of(one.path), one.card_path.read_text(encoding="utf-8")
 
 

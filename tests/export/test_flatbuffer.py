@@ -8,6 +8,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_quantizer.quantizer import Quantizer
 
+from lightsernet_tf.errors import ModelError
 from lightsernet_tf.export.flatbuffer import Graph
 
 SHAPE = (1, 6, 4, 2)
@@ -80,7 +81,7 @@ def test_a_graph_with_branches_is_refused_in_words():
     def branching(values):
         return tf.while_loop(lambda left: tf.reduce_sum(left) > 1, lambda left: (left / 2,), (values,))[0]
 
-    with pytest.raises(ValueError, match=r"expected a graph without loops and branches\. Received: 3 graphs"):
+    with pytest.raises(ModelError, match=r"expected a graph without loops and branches\. Received: 3 graphs"):
         Graph(converted(branching, 1, 3))
 
 
@@ -114,21 +115,13 @@ def test_what_is_set_is_what_runs(model):
 def test_int8_weights_are_read_and_set_by_their_steps(model, how):
     graph = Graph(quantized(model, how))
     (conv,) = graph.layers("some_net")
-    before, steps = conv.matrix(), conv.weight_steps()
-    assert steps.shape == (5,)
+    before = conv.matrix()
+    steps = np.abs(KERNEL).max(axis=(0, 1, 2)) / 127  # symmetric, by output channel
     assert np.all(np.abs(before - KERNEL.transpose(3, 0, 1, 2).reshape(5, -1)) <= 0.501 * steps[:, np.newaxis])
     conv.set_matrix(before)
     np.testing.assert_array_equal(conv.matrix(), before)
     conv.set_matrix(before + 3 * steps[:, np.newaxis] * (before < 0))
     np.testing.assert_allclose(conv.matrix(), before + 3 * steps[:, np.newaxis] * (before < 0), atol=1e-9)
-
-
-@pytest.mark.parametrize("values", [np.zeros(5, np.float64), np.zeros(4, np.float32)])
-def test_a_constant_of_another_type_or_shape_is_refused(model, values):
-    graph = Graph(model)
-    (conv,) = graph.layers("some_net")
-    with pytest.raises(ValueError, match=r"expected float32 \(5,\). Received: float"):
-        graph.replace(conv.bias, values)
 
 
 def test_up_to_a_tensor_the_graph_computes_the_same(model):

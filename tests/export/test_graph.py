@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -14,7 +15,9 @@ from lightsernet_tf.config import AudioConfig, FeatureConfig
 from lightsernet_tf.errors import ModelError
 from lightsernet_tf.export import graph as conversion
 from lightsernet_tf.export.flatbuffer import Graph, Operator
-from lightsernet_tf.export.graph import float_graph, observe_network, quantize
+from lightsernet_tf.export.graph import float_graph, quantize
+from lightsernet_tf.export.precisions import PRECISIONS, Limit, Precision
+from lightsernet_tf.export.rounding import observe
 from lightsernet_tf.features.front_end import FrontEnd, feature_shape
 from lightsernet_tf.features.windows import cut_windows, levelled_windows, normalize_padded
 from lightsernet_tf.model.light_sernet import light_sernet
@@ -83,7 +86,7 @@ def files(network):
     waveforms = sounds(20)
     given = {"waveform": waveforms, "features": FrontEnd(FEATURES)(normalize_padded(waveforms)).numpy()}
     observed = {
-        kind: observe_network(float_graph(network, kind, WINDOW, FEATURES), [one[np.newaxis] for one in given[kind]])
+        kind: observe(float_graph(network, kind, WINDOW, FEATURES), [one[np.newaxis] for one in given[kind]])
         for kind in given
     }
     return {(kind, precision, io): quantize(observed[kind], precision, kind, io) for kind, precision, io in FILES}
@@ -219,7 +222,7 @@ def test_equal_networks_give_equal_bytes(network, files):
     again = float_graph(network, "features", WINDOW, FEATURES)
     assert again == files["features", "float32", "float32"]
     given = [one[np.newaxis] for one in FrontEnd(FEATURES)(normalize_padded(sounds(20))).numpy()]
-    assert quantize(observe_network(again, given), "int8", "features", "int8") == files["features", "int8", "int8"]
+    assert quantize(observe(again, given), "int8", "features", "int8") == files["features", "int8", "int8"]
 
 
 def test_seven_emotions_of_three_seconds_are_as_small_as_promised(monkeypatch):
@@ -240,7 +243,7 @@ def test_seven_emotions_of_three_seconds_are_as_small_as_promised(monkeypatch):
     kib = {}
     for kind, shape in {"waveform": (1, 48000), "features": (1, 184, 40, 1)}.items():
         calibration = [random.standard_normal(shape).astype(np.float32) for _ in range(2)]
-        observed = observe_network(float_graph(network, kind, 48000, FEATURES), calibration)
+        observed = observe(float_graph(network, kind, 48000, FEATURES), calibration)
         for precision in ("float32", "float16", "int8") if kind == "waveform" else ("int8",):
             io = "int8" if kind == "features" else "float32"
             kib[kind, precision] = len(with_description(quantize(observed, precision, kind, io), document)) / 1024
@@ -286,11 +289,15 @@ def test_an_operator_that_is_not_built_in_is_refused(files, monkeypatch):
         conversion._checked(files["features", "float32", "float32"], "float32")
 
 
-def test_a_failure_of_the_quantiser_is_told_with_the_precision(files, network, monkeypatch):
+@pytest.fixture
+def observed(files):
+    return observe(files["features", "float32", "float32"], [np.zeros((1, 15, 40, 1), np.float32)])
+
+
+def test_a_failure_of_the_quantiser_names_the_precision(observed, monkeypatch):
     def fail(*arguments, **options):
         raise RuntimeError("no luck with\nBATCH_MATMUL")
 
-    observed = observe_network(files["features", "float32", "float32"], [np.zeros((1, 15, 40, 1), np.float32)])
     monkeypatch.setattr(Quantizer, "quantize", fail)
     with pytest.raises(
         ModelError, match=r"^float16: expected a graph that can be converted\. Received: no luck with "
@@ -299,9 +306,79 @@ def test_a_failure_of_the_quantiser_is_told_with_the_precision(files, network, m
     assert str(caught.value).endswith("(operators: BATCH_MATMUL); leave this precision out")
 
 
-def test_floats_in_a_graph_of_integers_are_refused(files, monkeypatch):
-    observed = observe_network(files["features", "float32", "float32"], [np.zeros((1, 15, 40, 1), np.float32)])
-    monkeypatch.setitem(conversion._RECIPES, "int8", conversion._to_dynamic_int8)
+@pytest.mark.parametrize("error", [TypeError, KeyError, AttributeError, IndexError, AssertionError])
+@pytest.mark.parametrize("place", ["quantiser", "recipe", "rounding"])
+def test_errors_of_programming_are_not_errors_of_conversion(observed, monkeypatch, error, place):
+    def fail(*arguments, **options):
+        raise error("wrong")
+
+    if place == "quantiser":
+        monkeypatch.setattr(Quantizer, "quantize", fail)
+    elif place == "recipe":
+        monkeypatch.setitem(PRECISIONS, "float16", replace(PRECISIONS["float16"], recipe=fail))
+    else:
+        monkeypatch.setattr(conversion, "refine", fail)
+    with pytest.raises(error, match="wrong"):
+        quantize(observed, "float16", "features", "float32")
+
+
+@pytest.mark.parametrize("error", [TypeError, ValueError, KeyError])
+def test_an_error_in_a_layer_is_not_an_error_of_conversion(network, monkeypatch, error):
+    def fail(waveforms):
+        raise error("wrong")
+
+    monkeypatch.setattr(conversion, "normalize_padded", fail)
+    with pytest.raises(error, match="wrong"):
+        float_graph(network, "waveform", WINDOW, FEATURES)
+
+
+def add(monkeypatch, method, *, calibrated=False, operators=("CONV_2D", "FULLY_CONNECTED"), **options):
+    """Register a precision ``new`` that the quantiser makes by one of its methods."""
+
+    def recipe(quantizer, io):
+        for operator in operators:
+            getattr(quantizer, method)("light_sernet", operator, **options)
+
+    limit = Limit("ua_points_lost", 1)
+    monkeypatch.setitem(PRECISIONS, "new", Precision(recipe, limit, calibrated=calibrated, integers=False))
+
+
+@pytest.mark.parametrize(
+    ("method", "bits"), [("add_dynamic_config", 2), ("add_dynamic_config", 4), ("add_weight_only_config", 4)]
+)
+def test_integers_that_cannot_be_read_are_refused_by_name(observed, monkeypatch, method, bits):
+    add(monkeypatch, method, num_bits=bits)
+    expected = rf"^new: light_sernet\S+: expected a tensor of FLOAT32, .*\. Received: one of INT{bits}$"
+    with pytest.raises(ModelError, match=expected):
+        quantize(observed, "new", "features", "float32")
+
+
+def test_integers_of_16_bits_are_read_by_their_scale(files, inputs, monkeypatch):
+    observed = observe(files["features", "float32", "float32"], [one[np.newaxis] for one in inputs["features"]])
+    monkeypatch.setattr(conversion, "refine", lambda observed, quantized: Graph(quantized).to_bytes())
+    operators = ("CONV_2D", "FULLY_CONNECTED", "AVERAGE_POOL_2D", "CONCATENATION", "MEAN")
+    options = {"activation_num_bits": 16, "weight_num_bits": 8}
+    add(monkeypatch, "add_static_config", calibrated=True, operators=operators, **options)
+    made = Graph(quantize(observed, "new", "features", "float32"))
+    assert {"INT16", "INT64"} <= {kind for one in made.operators() for kind in one.types}
+    for before, after in zip(Graph(observed.model).layers("light_sernet"), made.layers("light_sernet"), strict=True):
+        step = np.abs(before.matrix()).max() / 127
+        np.testing.assert_allclose(after.matrix(), before.matrix(), atol=0.51 * step)
+        np.testing.assert_allclose(after.bias_values(), before.bias_values(), atol=1e-4)
+
+
+def test_weights_that_stay_float_are_not_rounded(observed, monkeypatch):
+    add(monkeypatch, "add_dynamic_config", operators=("FULLY_CONNECTED",), num_bits=8)
+    made = Graph(quantize(observed, "new", "features", "float32"))
+    *floats, _ = zip(Graph(observed.model).layers("light_sernet"), made.layers("light_sernet"), strict=True)
+    assert floats
+    for before, after in floats:
+        np.testing.assert_array_equal(after.matrix(), before.matrix())
+
+
+def test_floats_in_a_graph_of_integers_are_refused(observed, monkeypatch):
+    with_floats = replace(PRECISIONS["dynamic_int8"], integers=True)
+    monkeypatch.setitem(PRECISIONS, "int8", with_floats)
     with pytest.raises(
         ModelError, match=r"int8: expected operators of integers alone\. Received: .*SOFTMAX of float; io"
     ):

@@ -15,6 +15,7 @@ from lightsernet_tf.errors import ConfigError, InputError
 from lightsernet_tf.export import files as exporting
 from lightsernet_tf.export.__main__ import main
 from lightsernet_tf.export.files import ExportError
+from lightsernet_tf.export.precisions import PRECISIONS
 from lightsernet_tf.predict.model_file import read_model_file
 from lightsernet_tf.runs.run import Run
 from lightsernet_tf.train.fold import train
@@ -78,7 +79,10 @@ def test_standard_error_tells_what_goes_on_and_nothing_else(command, run):
 
 def test_what_failed_is_told_after_the_table_of_what_did_not(run, tmp_path, monkeypatch, capfd):
     prove = exporting.prove
-    monkeypatch.setattr(exporting, "prove", lambda *given: replace(prove(*given), passed=given[-1] != "float16"))
+    float16 = PRECISIONS["float16"].limit
+    monkeypatch.setattr(
+        exporting, "prove", lambda *given, **more: replace(prove(*given, **more), passed=more["limit"] is not float16)
+    )
     with pytest.raises(SystemExit) as left:
         run_command(main, [str(run.path), *QUICK, "float16", "float32", "float32", "--output", str(tmp_path)])
     assert left.value.code == 2
