@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
-import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import redirect_stderr
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -48,7 +47,10 @@ def main(arguments: Sequence[str]) -> int:
     exported: list[Exported] = []
     failure = None
     try:
-        with _progress_shown(), native_messages_hidden():
+        # The quantiser draws progress bars and logs to the root; what this package logs is still shown.
+        logging.getLogger("lightsernet_tf").setLevel(logging.INFO)
+        logging.getLogger().setLevel(logging.WARNING)
+        with native_messages_hidden(), redirect_stderr(io.StringIO()):
             exported = export(
                 run,
                 given.epoch,
@@ -95,24 +97,6 @@ def _parser() -> CommandParser:
     add("--data-dir", metavar="DIR", help="where the corpus lies, if it was moved since training")
     add("--force", action="store_true", help="keep files that do not compare as they should, marked so")
     return parser
-
-
-@contextmanager
-def _progress_shown() -> Iterator[None]:
-    """Show what this package logs also while standard error is hidden."""
-    if sys.stderr is None:  # closed by the calling program
-        yield
-        return
-    logger = logging.getLogger("lightsernet_tf")
-    with os.fdopen(os.dup(2), "w") as terminal:
-        handler = logging.StreamHandler(terminal)
-        logger.addHandler(handler)
-        propagated, logger.propagate = logger.propagate, False  # else it is shown again after an error
-        try:
-            yield
-        finally:
-            logger.propagate = propagated
-            logger.removeHandler(handler)
 
 
 if __name__ == "__main__":
