@@ -2,12 +2,13 @@
 
 
 def one_line(error: Exception | str, most: int | None = None) -> str:
-    """Return what an exception says in one line, for a message of this package, of at most so many characters.
+    """Return the message of an exception in one line, cut to at most so many characters, to be quoted in another.
 
-    Of an ``OSError`` that is the system's reason, without the error's number and the file's name; of an exception that
-    says nothing, its class.
+    For an ``OSError`` or an error of libsndfile that is the reason alone, without number and file name; for a
+    ``KeyError``, ``no 'key'``; for an exception without a message, its class.
     """
-    text = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
+    reasons = (getattr(error, name, None) for name in ("strerror", "error_string", "message"))
+    text = next(filter(None, reasons), f"no {error}" if isinstance(error, KeyError) else error)
     return " ".join(str(text).split())[:most] or type(error).__name__
 
 

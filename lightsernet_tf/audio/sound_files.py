@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from lightsernet_tf.errors import AudioError
+from lightsernet_tf.errors import AudioError, one_line
 
 if TYPE_CHECKING:
     import soundfile
@@ -53,7 +53,7 @@ def find_sound_files(folder: Path, suffixes: Collection[str] = SUFFIXES) -> list
 
 
 def _refuse_folder(error: OSError) -> None:
-    raise AudioError(f"{error.filename}: expected a folder that can be read. Received: {error.strerror}") from error
+    raise AudioError(f"{error.filename}: expected a folder that can be read. Received: {one_line(error)}") from error
 
 
 def read_sound_file(path: Path) -> tuple[NDArray[np.float32], int]:
@@ -93,8 +93,7 @@ def open_sound_file(path: Path) -> Iterator[soundfile.SoundFile]:
                 with soundfile.SoundFile(file.fileno(), closefd=False) as audio:
                     yield audio
             except (OSError, soundfile.LibsndfileError) as error:
-                reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or error
-                raise AudioError(f"expected audio that can be decoded, received: {reason}") from error
+                raise AudioError(f"expected audio that can be decoded, received: {one_line(error)}") from error
     except AudioError as error:
         raise AudioError(f"{path}: {error}") from error
 
@@ -119,8 +118,9 @@ def _libsndfile() -> Any:
     try:
         import soundfile
     except (ImportError, OSError) as error:  # OSError: the package is there, libsndfile is not
-        reason = " ".join(str(error).split())
-        raise AudioError(f"expected soundfile to read it with (pip install soundfile), received: {reason}") from error
+        raise AudioError(
+            f"expected soundfile to read it with (pip install soundfile), received: {one_line(error)}"
+        ) from error
     return soundfile
 
 
@@ -132,7 +132,7 @@ def _open_regular_file(path: Path) -> BinaryIO:
             raise AudioError("expected an audio file, received: a pipe or a device")
         return path.open("rb", buffering=0)  # unbuffered, as libsndfile reads on from the descriptor's own position
     except OSError as error:
-        raise AudioError(f"expected an audio file, received: {error.strerror}") from error
+        raise AudioError(f"expected an audio file, received: {one_line(error)}") from error
 
 
 def _check_wav_header(file: BinaryIO) -> None:

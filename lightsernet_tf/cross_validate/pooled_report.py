@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lightsernet_tf.data.experiment import Experiment
-from lightsernet_tf.errors import RunError
+from lightsernet_tf.errors import RunError, one_line
 from lightsernet_tf.evaluate.bootstrap import Intervals, bootstrap_intervals
 from lightsernet_tf.evaluate.facts import experiment_facts
 from lightsernet_tf.evaluate.figures import draw_confusion
@@ -133,7 +133,7 @@ def _test_predictions(run: Run) -> list[dict[str, str]]:
             rows = [{"fold": run.path.name, **row} for row in csv.DictReader(stream) if row["part"] == "test"]
         tested = [row["utterance"] for row in rows if {row["true"], row["predicted"]} <= set(run.labels)]
     except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
-        raise RunError(f"{path}: expected the predictions of a judged run. Received: {error}") from error
+        raise RunError(f"{path}: expected the predictions of a judged run. Received: {one_line(error)}") from error
     if tested != run.split["test"]["utterances"]:
         raise RunError(
             f"{path}: expected a prediction for each of the {len(run.split['test']['utterances'])} test utterances. "

@@ -28,7 +28,7 @@ from lightsernet_tf.audio.decoding import decode
 from lightsernet_tf.config import AudioConfig, Config, FeatureConfig
 from lightsernet_tf.data.augment import changes_waveforms
 from lightsernet_tf.data.cache_entry import CHUNK_BYTES, is_whole, read_array, read_record, write_entry
-from lightsernet_tf.errors import AudioError, ConfigError
+from lightsernet_tf.errors import AudioError, ConfigError, one_line
 from lightsernet_tf.features.front_end import extract, feature_shape
 from lightsernet_tf.features.windows import levelled_windows, window_samples
 
@@ -158,7 +158,7 @@ def _file_digest(path: Path) -> str:
             for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""):
                 digest.update(chunk)
     except OSError as error:  # the decoder reports it; here it only has to differ from any content
-        return f"unreadable: {error.strerror}"
+        return f"unreadable: {one_line(error)}"
     return digest.hexdigest()
 
 
@@ -210,5 +210,5 @@ def _build(path: Path, rows: tf.data.Dataset, kind: str, num_files: int) -> None
     except OSError as error:
         raise ConfigError(
             f"cache_dir: expected a folder with room for the {kind}; nothing half-written is left there. "
-            f"Received: {str(path.parent)!r} ({error.strerror})"
+            f"Received: {str(path.parent)!r} ({one_line(error)})"
         ) from error

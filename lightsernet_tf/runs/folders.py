@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from lightsernet_tf.errors import RunError
+from lightsernet_tf.errors import RunError, one_line
 from lightsernet_tf.files import PARTIAL_PREFIX, locked
 
 LOCK = ".lock"
@@ -47,8 +47,7 @@ def held(path: Path, expected: str, wait_seconds: float = 0.0) -> Iterator[None]
         path.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:  # ValueError: a name that no file system takes
         raise RunError(
-            f"{path}: expected a folder that can be made (runs_dir, run_name). "
-            f"Received: {getattr(error, 'strerror', error)}"
+            f"{path}: expected a folder that can be made (runs_dir, run_name). Received: {one_line(error)}"
         ) from error
     with ExitStack() as stack:
         try:

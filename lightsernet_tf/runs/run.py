@@ -25,7 +25,7 @@ from typing import Any
 from lightsernet_tf.config import Config
 from lightsernet_tf.config_identity import with_whole_paths
 from lightsernet_tf.config_parser import config_yaml, load_config
-from lightsernet_tf.errors import ConfigError, RunError, RunExistsError
+from lightsernet_tf.errors import ConfigError, RunError, RunExistsError, one_line
 from lightsernet_tf.files import write_csv, write_json, write_text
 from lightsernet_tf.runs.folders import held, refuse_used_folder
 from lightsernet_tf.versions import versions
@@ -184,7 +184,7 @@ class Run:
         except KeyError as error:
             raise RunError(f"{path}: expected a column {error}. Received: none") from error
         except (OSError, ValueError, TypeError, csv.Error) as error:
-            raise RunError(f"{path}: expected a table of figures. Received: {error}") from error
+            raise RunError(f"{path}: expected a table of figures. Received: {one_line(error)}") from error
 
     def write_history(self, history: Sequence[HistoryRow]) -> None:
         """Write the figures of every whole epoch, each with the notes of the run."""
@@ -243,7 +243,7 @@ class Run:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise RunError(f"{self.path}: expected a run's folder. Received: no {name} in it") from error
         except (OSError, ValueError, RecursionError) as error:
-            raise RunError(f"{path}: expected JSON. Received: {error}") from error
+            raise RunError(f"{path}: expected JSON. Received: {one_line(error)}") from error
         if not isinstance(found, dict):
             raise RunError(f"{path}: expected a JSON object. Received: {type(found).__name__}")
         return found

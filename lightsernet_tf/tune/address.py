@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from lightsernet_tf.errors import ConfigError, RunError
+from lightsernet_tf.errors import ConfigError, RunError, one_line
 
 _CHIEF = "chief"  # Keras Tuner recognises its chief by this word in its name
 _logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Address:
         try:
             found = socket.getaddrinfo(self.host.strip("[]"), self.port, type=socket.SOCK_STREAM)
         except OSError as error:
-            raise ConfigError(f"{self}: expected a host that can be found. Received: {error.strerror}") from error
+            raise ConfigError(f"{self}: expected a host that can be found. Received: {one_line(error)}") from error
         return all(ipaddress.ip_address(str(entry[4][0]).split("%")[0]).is_loopback for entry in found)
 
     def is_open(self) -> bool:

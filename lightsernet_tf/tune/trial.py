@@ -14,7 +14,7 @@ from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from lightsernet_tf.errors import RunError
+from lightsernet_tf.errors import RunError, one_line
 from lightsernet_tf.files import write_json
 from lightsernet_tf.runs.run import Run
 
@@ -150,6 +150,6 @@ def _read_trial(path: Path) -> Trial:
         if not isinstance(trial.values, dict) or not all(math.isfinite(sum(astuple(fold)[1:])) for fold in folds):
             raise ValueError(f"values={trial.values!r}, folds={folds!r}")
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise RunError(f"{path}: expected the outcome of a trial. Received: {error}") from error
+        raise RunError(f"{path}: expected the outcome of a trial. Received: {one_line(error)}") from error
     rows = [row for run in sorted(path.parent.glob("[!.]*/run.json")) for row in Run(run.parent).history()]
     return replace(trial, epochs_done=len(rows) // trial.num_folds, seconds=sum(row["seconds"] for row in rows))

@@ -21,10 +21,9 @@ from typing import TYPE_CHECKING
 from lightsernet_tf.config import Config
 from lightsernet_tf.config_identity import without_keys
 from lightsernet_tf.config_parser import config_from, with_values
-from lightsernet_tf.errors import ConfigError, InputError, RunError, WriteError
+from lightsernet_tf.errors import ConfigError, InputError, RunError, WriteError, one_line
 from lightsernet_tf.files import PARTIAL_PREFIX
 from lightsernet_tf.parallel.processes import name_lines, set_up_process
-from lightsernet_tf.reporting.markdown import inline
 from lightsernet_tf.runs.folders import LOCK
 from lightsernet_tf.tune.trial import FoldOutcome, Trial, read_trial, trial_path, write_trial
 
@@ -180,8 +179,8 @@ def train_fold(search_path: Path, trial: Trial, config: Config) -> FoldOutcome:
         run = train_or_resume(config, experiment, path, until_epoch=trial.epochs, wait_seconds=math.inf)
         epoch, judged = judge_validation(run, experiment)
     except (MemoryError, tf.errors.OpError) as error:  # outside of an epoch; what TensorFlow raises cannot be pickled
-        reason = inline(str(error))[:200] or "no memory left"
-        raise RunError(f"trial {trial.name}: expected to train. Received: {type(error).__name__}: {reason}") from None
+        reason = f"{type(error).__name__}: {one_line(error, 200) if str(error) else 'no memory left'}"
+        raise RunError(f"trial {trial.name}: expected to train. Received: {reason}") from None
     scores, (low, high) = judged.scores, judged.intervals["ua"]
     return FoldOutcome(fold.name, epoch, scores.utterances, scores.ua, scores.wa, scores.macro_f1, low, high)
 
