@@ -3,9 +3,11 @@ import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import lightsernet_tf
 from lightsernet_tf.cli import native_messages_hidden, run_command
 from lightsernet_tf.errors import AudioError, ConfigError, CorpusError, InputError, RunError
 
@@ -173,3 +175,25 @@ def test_a_closed_standard_output_is_no_error():
     command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+HEAVY = (
+    *("tensorflow", "keras", "keras_tuner", "librosa", "sklearn", "scipy", "pandas", "matplotlib"),
+    *("joblib", "dask", "distributed", "ai_edge_litert", "ai_edge_quantizer"),
+)
+HELP = f"""
+import contextlib, importlib, io, sys
+for command in sys.argv[1:]:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+        importlib.import_module(f"lightsernet_tf.{{command}}.__main__").main(["--help"])
+    assert printed.getvalue().startswith(f"usage: python -m lightsernet_tf.{{command}} "), printed.getvalue()
+    print(command, *(name for name in {HEAVY} if name in sys.modules))
+"""
+
+
+def test_the_help_of_a_command_loads_no_heavy_library():
+    commands = sorted(path.parent.name for path in Path(lightsernet_tf.__file__).parent.glob("*/__main__.py"))
+    done = subprocess.run([sys.executable, "-c", HELP, *commands], capture_output=True, text=True, check=False)
+    assert (done.stdout.splitlines(), done.stderr) == (commands, "")
+    assert len(commands) >= 9
