@@ -71,6 +71,17 @@ def tiny_config(tiny_corpus, tmp_path_factory) -> Config:
     )
 
 
+@pytest.fixture(scope="module")
+def small_network():
+    """Build networks of one path and one block in this process: a third of the tracing, for tests of all else."""
+    from lightsernet_tf.model import light_sernet
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(light_sernet, "PATHS", light_sernet.PATHS[:1])
+        patch.setattr(light_sernet, "BLOCKS", light_sernet.BLOCKS[-1:])
+        yield
+
+
 @pytest.fixture
 def logging_as_before():
     """Take back what a command's logging.basicConfig changes."""

@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +18,12 @@ from lightsernet_tf.cross_validate.__main__ import main
 from lightsernet_tf.errors import ConfigError, RunError
 from lightsernet_tf.parallel import dask_cluster as dask_cluster_module
 from lightsernet_tf.runs.run import Run
-from tests.cluster import dask_cluster, eventually, is_alive, started
+from tests.cluster import Process, dask_cluster, eventually, is_alive, started
 
-EPOCHS = 12  # long enough to be killed in the middle
+EPOCHS = 8  # long enough to be killed in the middle
 
 
+@pytest.mark.usefixtures("small_network")
 def test_it_says_what_was_reached_and_what_to_open(tiny_config, tmp_path, capsys):
     settings = tmp_path / "my settings.yaml"
     settings.write_text(config_yaml(replace(tiny_config, runs_dir=str(tmp_path))), encoding="utf-8")
@@ -124,25 +126,30 @@ def assert_the_same_to_the_last_digit(ours: Path, theirs: Path) -> None:
         assert Run.open(ours / fold).about == Run.open(theirs / fold).about
 
 
-def test_a_cluster_that_loses_a_worker_gives_the_report_of_one_machine(one_by_one, command, tmp_path):
-    arguments = [*command, "--runs_dir", "relative", "--scheduler"]
+@pytest.mark.usefixtures("logging_as_before")
+def test_a_cluster_that_loses_a_worker_gives_the_report_of_one_machine(one_by_one, command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "cluster").mkdir()
-    with dask_cluster(tmp_path / "cluster", 2) as cluster:
-        with started(tmp_path / "log", *arguments, cluster.address) as client:
+    with dask_cluster(tmp_path / "cluster", 2) as cluster, ThreadPoolExecutor(1) as beside:
+
+        def kill_a_worker() -> tuple[Process, str]:
             victim, fold = eventually(
                 lambda: next(((one, fold) for one in cluster.workers if (fold := fold_in_the_middle(one.said()))), None)
             )
             victim.popen.send_signal(signal.SIGKILL)
             victim.popen.wait()
-            trained = logged_epochs(victim.said(), fold)
-            assert trained[-1] < EPOCHS
-            assert client.popen.wait(240) == 0, client.said()
+            return victim, fold
+
+        killed = beside.submit(kill_a_worker)
+        assert main([*command[2:], "--runs_dir", "relative", "--scheduler", cluster.address]) == 0
+        victim, fold = killed.result()
+        trained = logged_epochs(victim.said(), fold)
+        assert trained[-1] < EPOCHS
         survivor = next(one for one in cluster.workers if one is not victim)
         assert survivor.popen.poll() is None
         went_on = logged_epochs(survivor.said(), fold)
         assert went_on == list(range(went_on[0], EPOCHS + 1))
         assert went_on[0] in (trained[-1], trained[-1] + 1)  # whether its line was written before it was killed
-    assert "is done, 2 of 2" in client.said()
     assert_the_same_to_the_last_digit(tmp_path / "relative" / "Läufe", one_by_one)
 
 

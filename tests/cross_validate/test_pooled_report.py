@@ -20,6 +20,8 @@ from lightsernet_tf.errors import RunError
 from lightsernet_tf.evaluate.run import evaluate_run
 from lightsernet_tf.runs.run import Run
 
+pytestmark = pytest.mark.usefixtures("small_network")
+
 OPTIMISTIC_NOTE = PROTOCOLS["published"].note
 
 FOLD = "published_01"

@@ -11,6 +11,8 @@ from lightsernet_tf.evaluate.__main__ import main
 from lightsernet_tf.runs.run import Run
 from lightsernet_tf.train.fold import train
 
+pytestmark = pytest.mark.usefixtures("small_network")
+
 
 @pytest.fixture(scope="module")
 def run(tiny_config, tmp_path_factory) -> Run:
