@@ -149,15 +149,14 @@ def test_two_processes_build_at_once(paths, cache_dir):
         "print(float(abs(store.features).sum()), len(store.content))\n"
     )
     command = [sys.executable, "-c", script, str(cache_dir), *map(str, paths)]
-    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    for process in processes:
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    outputs = [process.communicate(timeout=120)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0]
-    assert outputs[0] == outputs[1] == f"{float(abs(open_store(paths, cache_dir).features).sum())} 20\n"
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "ready\n"
+        other.stdin.write("go\n")
+        other.stdin.flush()
+        store = open_store(paths, cache_dir)
+        output = other.communicate(timeout=120)[0]
+    assert other.returncode == 0
+    assert output == f"{float(abs(store.features).sum())} 20\n"
     assert len(list(cache_dir.iterdir())) == 1
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import joblib
 import pytest
-import tensorflow as tf
 
 from lightsernet_tf.errors import ConfigError, RunError
 from lightsernet_tf.parallel import processes as parallel
@@ -23,6 +22,8 @@ pytestmark = pytest.mark.usefixtures("logging_as_before")
 
 def tell(path: Path) -> None:
     """Stand in for a training: write down where it runs, and with how many threads."""
+    import tensorflow as tf
+
     tf.constant(0)
     intra = tf.config.threading.get_intra_op_parallelism_threads()
     inter = tf.config.threading.get_inter_op_parallelism_threads()
@@ -34,6 +35,10 @@ def told(path: Path) -> list[int]:
     return [int(number) for number in path.read_text().split()]
 
 
+def refuse(path: Path) -> None:
+    raise RunError(f"{path.name}: expected a file of weights")
+
+
 def die_after(path: Path) -> None:
     eventually(path.exists)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -41,6 +46,8 @@ def die_after(path: Path) -> None:
 
 def tell_and_beat(folder: Path) -> None:
     """Write down how this process is set up, then show life until killed."""
+    import tensorflow as tf
+
     tf.constant(0)
     set_up_process(3)
     try:
@@ -77,6 +84,8 @@ def test_a_cluster_without_its_package_names_the_extra(monkeypatch):
 
 
 def test_threads_come_too_late_where_tensorflow_runs():
+    import tensorflow as tf
+
     tf.constant(0)
     with pytest.raises(RunError, match=rf"--threads: .* to give it 13\. Received: process {os.getpid()} on .* anew"):
         set_threads(13)
@@ -101,6 +110,10 @@ def test_two_jobs_are_two_processes_with_their_share_of_the_cores(tmp_path, capf
     for path in paths:
         assert f"100%d {path.name}: 100 % of {path.name}" in lines
     assert sorted(message.split(" is done, ")[1] for message in caplog.messages) == ["1 of 3", "2 of 3", "3 of 3"]
+
+    tasks = {name: functools.partial(refuse, Path(f"{name}.weights.h5")) for name in ("nowhere", "gone")}
+    with pytest.raises(RunError, match=r"^(nowhere|gone)\.weights\.h5: expected a file of weights$"):
+        run_trainings(tasks, tmp_path, jobs=2)
 
     tasks = {"a": functools.partial(tell, tmp_path / "a"), "killed": functools.partial(die_after, tmp_path / "a")}
     (tmp_path / "a").unlink()
