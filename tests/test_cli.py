@@ -156,10 +156,11 @@ def test_more_than_a_pipe_holds_is_shown_whole(capfd):
     assert len(capfd.readouterr().err) == 300_000
 
 
-def test_without_a_standard_error_nothing_is_hidden(monkeypatch):
+def test_without_a_standard_error_nothing_is_hidden(monkeypatch, capfd):
     monkeypatch.setattr(sys, "stderr", None)
     with native_messages_hidden():
-        pass
+        native("shown\n")
+    assert capfd.readouterr().err == "shown\n"
 
 
 def test_a_name_that_is_no_text_is_printed_escaped():

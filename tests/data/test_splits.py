@@ -271,11 +271,13 @@ def test_check_classes_names_the_class_without_training_utterance():
     assert "corpus.drop_labels" in str(caught.value)
 
 
-def test_check_classes_lets_a_test_set_lack_a_class():
+def test_check_classes_lets_a_test_set_lack_a_class_but_not_the_training():
     utterances = corpus("ab", 2)
     everything = tuple(range(len(utterances)))
     fold = Fold("x", train=everything, validation=(0,), test=(0,))
     check_classes(fold, utterances, LABELS, PROTOCOLS["random_hold_outs"])
+    with pytest.raises(CorpusError, match="expected training utterances of every class"):
+        check_classes(replace(fold, train=(0,), test=everything), utterances, LABELS, PROTOCOLS["random_hold_outs"])
 
 
 @pytest.mark.parametrize("part", ["train", "validation", "test"])

@@ -57,12 +57,17 @@ def test_what_cannot_work_is_named_with_its_key(settings, message):
     assert str(caught.value) == message
 
 
-def test_the_limits_themselves_are_fine():
-    SearchConfig(trials=1, seed=1, initial_trials=1, hyperband_factor=2)
-    SearchConfig(trials=1_000_000, seed=2**31 - 1)
-    SearchConfig(strategy="hyperband", hyperband_rounds=2)
-    for strategy in ("random", "grid"):
-        SearchConfig(strategy=strategy, trials=3)
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"trials": 1, "seed": 1, "initial_trials": 1, "hyperband_factor": 2},
+        {"trials": 1_000_000, "seed": 2**31 - 1},
+        {"strategy": "hyperband", "hyperband_rounds": 2},
+    ],
+)
+def test_the_limits_themselves_are_fine(limits):
+    config = SearchConfig(**limits)
+    assert {key: getattr(config, key) for key in limits} == limits
 
 
 def test_a_search_never_chooses_on_the_test_data():
