@@ -14,7 +14,7 @@ from lightsernet_tf.config import Config
 from lightsernet_tf.config_identity import differing_keys, without_keys
 from lightsernet_tf.data.experiment import Experiment
 from lightsernet_tf.data.splits import PROTOCOLS
-from lightsernet_tf.errors import RunError
+from lightsernet_tf.errors import RunError, one_line
 
 # The corpus and the speakers trained on are compared by what they came to, and the rest changes no network:
 # which epochs are kept, and on how many devices they are trained.
@@ -77,7 +77,7 @@ def read_cross_validation(path: Path, experiment: Experiment) -> dict[str, Any]:
         if np.shape(expected["pooled"]["confusion"]) != (len(tested["labels"]),) * 2:
             raise ValueError("a confusion matrix of another size")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{file}: expected the figures of a cross-validation. Received: {_reason(error)}") from error
+        raise RunError(f"{file}: expected the figures of a cross-validation. Received: {one_line(error)}") from error
     if protocol is None or not (protocol.speaker_independent and protocol.tests_somebody):
         raise RunError(f"{file}: expected a protocol that tests new speakers. Received: {found['protocol']}")
     ours = {"corpus": experiment.corpus.name, "utterances": experiment.num_used, "labels": list(experiment.labels)}
@@ -96,9 +96,3 @@ def _fields_of_sentences(facts: Mapping[str, Any]) -> dict[str, Any]:
     corpus, _, utterances = str(facts["corpus"]).removesuffix(" utterances").rpartition(", ")
     protocol = str(facts["protocol"]).split(",")[0]
     return {"corpus": corpus, "utterances": int(utterances) if utterances.isdecimal() else None, "protocol": protocol}
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    return f"no {error}" if isinstance(error, KeyError) else str(error)

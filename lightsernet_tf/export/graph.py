@@ -22,7 +22,7 @@ from ai_edge_quantizer.quantizer import Quantizer
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from lightsernet_tf.config import FeatureConfig
-from lightsernet_tf.errors import ModelError
+from lightsernet_tf.errors import ModelError, one_line
 from lightsernet_tf.export.flatbuffer import Graph
 from lightsernet_tf.export.precisions import PRECISIONS, Io
 from lightsernet_tf.export.rounding import Observed, refine
@@ -140,7 +140,7 @@ def _conversion_errors(precision: str, advice: str, *kinds: type[Exception]) -> 
         yield
     except kinds as error:
         found = re.search(r"'tf\.\w+' op .+", str(error))  # what counts, among the converter's places in a stack
-        text = " ".join((found[0] if found else str(error)).split())
+        text = one_line(found[0] if found else error)
         named = sorted(set(re.findall(r"\b(?:tfl?\.\w+|Flex\w+|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\b", text)))
         operators = f" (operators: {', '.join(named)})" if named else ""
         raise ModelError(
