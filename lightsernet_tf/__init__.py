@@ -10,7 +10,7 @@ The public names are loaded on first use, so that importing the package costs no
     AudioConfig                 how a recording becomes a waveform of fixed length
     FeatureConfig               what the front end computes from it
     AugmentConfig               random changes of the training utterances
-    SplitConfig                 who is trained on, who chooses the epoch and who is tested
+    SplitConfig                 which speakers and utterances are trained on, validated and tested
     ModelConfig                 the network's dropout and weight decay
     TrainConfig                 how the network is trained
     InputError                  what is raised for settings, files and folders that cannot work

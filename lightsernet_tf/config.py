@@ -1,7 +1,6 @@
 """Every choice of an experiment, as frozen dataclasses that a YAML file and the command line fill.
 
-What this module does not do: read corpora or touch TensorFlow. Everything imports it; it imports only the
-errors.
+It neither reads corpora nor needs TensorFlow. Every module may import it; it imports only `errors`.
 """
 
 from __future__ import annotations
@@ -36,13 +35,19 @@ def require(section: Any, prefix: str, key: str, holds: bool, expected: str) -> 
 
 
 def _instead_of(strategy: str) -> str:
-    """Return what else there is for who asks for several machines, in whatever spelling; otherwise nothing."""
+    """Return the alternatives if a strategy is one for several machines, in any spelling; otherwise nothing."""
     if not _MULTI_WORKER.search(re.sub("[^a-z]", "", str(strategy).lower())):
         return ""
     return (
         "; multi-worker strategies do not work with Keras 3 (keras#20585): a search spreads over machines with `tune`, "
         "cross-validations with `cross_validate --scheduler`"
     )
+
+
+def require_each(section: Any, prefix: str, bounds: Mapping[str, tuple[bool, str]]) -> None:
+    """Call `require` for each key, given whether its value fits and what was expected, in order."""
+    for key, (holds, expected) in bounds.items():
+        require(section, prefix, key, holds, expected)
 
 
 def are_text(labels: Mapping[Any, Any]) -> bool:
@@ -95,13 +100,7 @@ class CorpusConfig:
         require(self, "corpus", "label_map", are_text(self.label_map), _TEXT_KEYS)
         sources = [label for merged in self.label_map.values() for label in merged]
         require(self, "corpus", "label_map", len(set(sources)) == len(sources), "each source label once")
-        require(
-            self,
-            "corpus",
-            "labels",
-            not (self.labels and self.label_map),
-            "nothing beside label_map",
-        )
+        require(self, "corpus", "labels", not (self.labels and self.label_map), "nothing beside label_map")
 
 
 @dataclass(frozen=True)
@@ -167,30 +166,23 @@ class FeatureConfig:
     max_frequency_hz: float | None = None
 
     def __post_init__(self) -> None:
-        nyquist_hz = self.sample_rate_hz / 2
-
-        def check(key: str, holds: bool, expected: str) -> None:
-            require(self, "features", key, holds, expected)
-
-        check("sample_rate_hz", 1000 <= self.sample_rate_hz <= 192000, "1000 to 192000 Hz")
-        power_of_two = (
-            self.frame_length_samples > 0 and self.frame_length_samples & (self.frame_length_samples - 1) == 0
-        )
-        check("frame_length_samples", power_of_two and self.frame_length_samples >= 16, "a power of two of at least 16")
-        check(
-            "frame_step_samples", 1 <= self.frame_step_samples <= self.frame_length_samples, "1 to frame_length_samples"
-        )
-        check("mel_bins", self.mel_bins >= 4, "at least 4")
-        check("mel_min_hz", 0 <= self.mel_min_hz < self.mel_max_hz, "0 up to below mel_max_hz")
-        check("mel_max_hz", self.mel_max_hz <= nyquist_hz, f"at most half the sample rate, {nyquist_hz:g} Hz")
-        check("mfcc_coefficients", 4 <= self.mfcc_coefficients <= self.mel_bins, "4 up to mel_bins")
-        check("mfcc_clip", self.mfcc_clip > 0, "more than 0")
-        check("log_offset", self.log_offset > 0, "more than 0")
-        check(
-            "max_frequency_hz",
-            self.max_frequency_hz is None or 2 * self.mel_min_hz < self.max_frequency_hz <= nyquist_hz,
-            f"none, or more than twice mel_min_hz and at most {nyquist_hz:g} Hz",
-        )
+        nyquist_hz, frame, top = self.sample_rate_hz / 2, self.frame_length_samples, self.max_frequency_hz
+        bounds = {
+            "sample_rate_hz": (1000 <= self.sample_rate_hz <= 192000, "1000 to 192000 Hz"),
+            "frame_length_samples": (frame >= 16 and frame.bit_count() == 1, "a power of two of at least 16"),
+            "frame_step_samples": (1 <= self.frame_step_samples <= frame, "1 to frame_length_samples"),
+            "mel_bins": (self.mel_bins >= 4, "at least 4"),
+            "mel_min_hz": (0 <= self.mel_min_hz < self.mel_max_hz, "0 up to below mel_max_hz"),
+            "mel_max_hz": (self.mel_max_hz <= nyquist_hz, f"at most half the sample rate, {nyquist_hz:g} Hz"),
+            "mfcc_coefficients": (4 <= self.mfcc_coefficients <= self.mel_bins, "4 up to mel_bins"),
+            "mfcc_clip": (self.mfcc_clip > 0, "more than 0"),
+            "log_offset": (self.log_offset > 0, "more than 0"),
+            "max_frequency_hz": (
+                top is None or 2 * self.mel_min_hz < top <= nyquist_hz,
+                f"none, or more than twice mel_min_hz and at most {nyquist_hz:g} Hz",
+            ),
+        }
+        require_each(self, "features", bounds)
 
 
 @dataclass(frozen=True)
@@ -224,13 +216,13 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """Who is trained on, who chooses the epoch and who is tested.
+    """Which speakers and utterances are trained on, validated and tested.
 
     Parameters
     ----------
     protocol
-        How the folds are made; ``published`` alone chooses the epoch on the test data, ``final`` alone tests nobody
-        (for a network to ship), and both say so everywhere.
+        How the folds are made. Only ``published`` chooses the epoch on the test data and only ``final`` tests nobody
+        (for a network to ship); every result made with them carries a note.
     fold
         Which fold ``train`` trains, counted from 0, speakers in the order of their names; ``cross_validate``
         trains them all.
@@ -255,12 +247,15 @@ class SplitConfig:
     seed: int = 42
 
     def __post_init__(self) -> None:
-        require(self, "split", "fold", self.fold >= 0, "0 or more")
-        require(self, "split", "folds", 2 <= self.folds <= 1000, "at least 2 and at most 1000")
-        require(self, "split", "validation_speakers", self.validation_speakers >= 1, "at least 1")
-        require(self, "split", "validation_fraction", 0 < self.validation_fraction < 1, "more than 0 and less than 1")
-        require(self, "split", "test_fraction", 0 < self.test_fraction < 1, "more than 0 and less than 1")
-        require(self, "split", "seed", 0 <= self.seed < 2**31, "0 or more and less than 2**31")
+        bounds = {
+            "fold": (self.fold >= 0, "0 or more"),
+            "folds": (2 <= self.folds <= 1000, "at least 2 and at most 1000"),
+            "validation_speakers": (self.validation_speakers >= 1, "at least 1"),
+            "validation_fraction": (0 < self.validation_fraction < 1, "more than 0 and less than 1"),
+            "test_fraction": (0 < self.test_fraction < 1, "more than 0 and less than 1"),
+            "seed": (0 <= self.seed < 2**31, "0 or more and less than 2**31"),
+        }
+        require_each(self, "split", bounds)
 
 
 @dataclass(frozen=True)
@@ -314,7 +309,7 @@ class TrainConfig:
         The validation figure that chooses the epoch.
     initial_weights
         A run's folder (its chosen epoch), or one of its ``.weights.h5`` files, to start from; refused where that run
-        has heard what this fold tests.
+        was trained on, or chose its epoch by, what this fold tests.
     strategy
         ``one_device``, or ``mirrored``: every batch is shared out over all GPUs of the machine.
     """
@@ -345,17 +340,11 @@ class TrainConfig:
         check("gamma", self.gamma >= 0, "0 or more")
         check("class_weights", are_text(self.class_weights), _TEXT_KEYS)
         check("class_weights", all(weight > 0 for weight in self.class_weights.values()), "weights of more than 0")
-        check(
-            "class_weights",
-            not self.class_weights or self.balance == "class_weight",
-            "none, or balance class_weight",
-        )
+        unused = bool(self.class_weights) and self.balance != "class_weight"
+        check("class_weights", not unused, "none, or balance class_weight")
         check("seed", 0 <= self.seed < 2**31, "0 up to below 2**31")
-        check(
-            "keep",
-            re.fullmatch(r"all|best_and_last|every [1-9]\d*", self.keep) is not None,
-            "all, best_and_last or every N",
-        )
+        keeps = re.fullmatch(r"all|best_and_last|every [1-9]\d*", self.keep) is not None
+        check("keep", keeps, "all, best_and_last or every N")
         check("strategy", self.strategy in _STRATEGIES, " or ".join(_STRATEGIES) + _instead_of(self.strategy))
 
     def loss_parameters(self) -> dict[str, float]:
@@ -379,7 +368,7 @@ class Config:
     augment
         Random changes in training.
     split
-        Who is trained on, validated and tested.
+        Which speakers and utterances are trained on, validated and tested.
     model
         The network.
     train
@@ -433,7 +422,7 @@ def _plain(value: Any) -> Any:
 
 
 def demo_config() -> Config:
-    """Return the settings of ``configs/demo.yaml``: what a command trains when it is given nothing."""
+    """Return the settings of ``configs/demo.yaml``, the defaults of a command without arguments."""
     return Config(
         split=SplitConfig(protocol="group_k_fold", folds=4, validation_speakers=2),
         train=TrainConfig(
