@@ -11,7 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -244,11 +244,6 @@ PROTOCOLS: dict[ProtocolName, Protocol] = {
         "to expect of new speakers",
     ),
 }
-
-
-def protocol_in(fact: str) -> Protocol | None:
-    """Return the protocol that a report's fact names first, as in ``"final, split seed 42"``; None if none does."""
-    return PROTOCOLS.get(cast(ProtocolName, fact.split(",")[0]))
 
 
 def inherited_notes(protocol: Protocol | None, notes: Sequence[str]) -> list[str]:
