@@ -19,7 +19,7 @@ from lightsernet_tf.errors import AudioError, ConfigError, InputError, one_line
 
 if TYPE_CHECKING:
     from lightsernet_tf.predict.recognizer import EmotionRecognizer
-    from lightsernet_tf.predict.recordings import Recording, Result
+    from lightsernet_tf.predict.recordings import Result
 
 Results = Generator["Result", None, None]
 Source = Union[Path, str, "Result"]
@@ -201,7 +201,7 @@ def _recognizer(options: argparse.Namespace) -> EmotionRecognizer:
 
 def _results(recognizer: EmotionRecognizer, sources: Sequence[Source], options: argparse.Namespace) -> Results:
     from lightsernet_tf.predict.lines import escaped
-    from lightsernet_tf.predict.recordings import TOO_LONG, Result, read_file
+    from lightsernet_tf.predict.recordings import TOO_LONG, Result, chunks_of, read_file, recognize, timeline
 
     if options.microphone:
         yield from _microphone(recognizer, options)
@@ -216,31 +216,21 @@ def _results(recognizer: EmotionRecognizer, sources: Sequence[Source], options: 
         try:
             with native_messages_hidden():  # of the MP3 decoder
                 recording = read_file(path)
-        except InputError as error:
-            yield Result(str(path), problem=str(error).removeprefix(f"{path}: "))
-            continue
-        except MemoryError:
-            yield Result(str(path), problem=TOO_LONG)
+        except (InputError, MemoryError) as error:
+            problem = TOO_LONG if isinstance(error, MemoryError) else str(error).removeprefix(f"{path}: ")
+            yield Result(str(path), problem=problem)
             continue
         if LOWEST_RATE_HZ <= recording.rate_hz < recognizer.sample_rate_hz:
             _print_error(
                 f"note: {escaped(str(path))}: {recording.rate_hz} Hz, but the model was trained at "
                 f"{recognizer.sample_rate_hz} Hz and misses the high frequencies: do not trust its result"
             )
-        yield from _recognized(recognizer, recording, options, alone=len(sources) == 1)
-
-
-def _recognized(
-    recognizer: EmotionRecognizer, recording: Recording, options: argparse.Namespace, *, alone: bool
-) -> Results:
-    from lightsernet_tf.predict.recordings import chunks_of, recognize, timeline
-
-    if not options.timeline:
-        yield recognize(recognizer, recording)
-        return
-    pieces = chunks_of(recording)
-    chunks = _progress(pieces, recording.source) if alone else pieces
-    yield from timeline(recognizer, recording.source, chunks, recording.rate_hz, options.hop, options.smooth)
+        if not options.timeline:
+            yield recognize(recognizer, recording)
+            continue
+        pieces = chunks_of(recording)
+        chunks = _progress(pieces, recording.source) if len(sources) == 1 else pieces
+        yield from timeline(recognizer, recording.source, chunks, recording.rate_hz, options.hop, options.smooth)
 
 
 def _pipe(recognizer: EmotionRecognizer, options: argparse.Namespace) -> Results:
@@ -253,14 +243,12 @@ def _pipe(recognizer: EmotionRecognizer, options: argparse.Namespace) -> Results
         yield from timeline(recognizer, _STANDARD_INPUT, chunks, options.rate, options.hop, options.smooth)
         return
     try:
-        samples = joined(list(chunks), options.channels)
+        result = recognize(recognizer, Recording(_STANDARD_INPUT, joined(list(chunks), options.channels), options.rate))
     except AudioError as error:
-        yield Result(_STANDARD_INPUT, problem=str(error))
-        return
+        result = Result(_STANDARD_INPUT, problem=str(error))
     except MemoryError:
-        yield Result(_STANDARD_INPUT, problem=TOO_LONG)
-        return
-    yield recognize(recognizer, Recording(_STANDARD_INPUT, samples, options.rate))
+        result = Result(_STANDARD_INPUT, problem=TOO_LONG)
+    yield result
 
 
 def _microphone(recognizer: EmotionRecognizer, options: argparse.Namespace) -> Results:
@@ -280,8 +268,7 @@ def _progress(items: Collection[Any], what: str) -> Iterator[Any]:
 
     watched = sys.stderr is not None and sys.stderr.isatty() and not (sys.stdout and sys.stdout.isatty())
     form = "{desc} {percentage:3.0f} % |{bar:30}| {elapsed} so far, {remaining} left"
-    bar = tqdm(items, desc=what, delay=_PROGRESS_AFTER_SECONDS, disable=not watched, bar_format=form, leave=False)
-    yield from bar
+    yield from tqdm(items, desc=what, delay=_PROGRESS_AFTER_SECONDS, disable=not watched, bar_format=form, leave=False)
 
 
 def _print_error(message: str) -> None:

@@ -95,11 +95,7 @@ def csv_header(layout: Layout) -> str:
     return _csv(["file", "start_seconds", "end_seconds", "label", *(f"p({label})" for label in layout.labels), "error"])
 
 
-LINES: dict[Format, Callable[[Result, Layout], str]] = {
-    "text": text_line,
-    "json": json_line,
-    "csv": csv_line,
-}
+LINES: dict[Format, Callable[[Result, Layout], str]] = {"text": text_line, "json": json_line, "csv": csv_line}
 
 
 def escaped(name: str) -> str:

@@ -190,11 +190,8 @@ def parse_description(document: Any) -> Description:
     return Description(
         labels=tuple(labels),
         input=given["kind"],
-        sample_rate_hz=given["sample_rate_hz"],
-        window_samples=given["window_samples"],
-        min_samples=given["min_samples"],
-        segments=given["segments"],
         document=document,
+        **{key: given[key] for key in ("sample_rate_hz", "window_samples", "min_samples", "segments")},
     )
 
 
