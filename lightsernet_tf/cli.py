@@ -18,7 +18,7 @@ from lightsernet_tf.errors import InputError, one_line
 
 
 class CommandParser(argparse.ArgumentParser):
-    """The parser of a command, which says what is wrong with the command line in one line, without the usage."""
+    """The parser of a command; it reports a wrong command line in one line, without the usage."""
 
     def __init__(self, command: str, description: str, epilog: str = "", **kwargs: Any) -> None:
         kwargs = {"formatter_class": argparse.RawDescriptionHelpFormatter} | kwargs
@@ -51,7 +51,7 @@ def run_command(
 
 def _status(main: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("tensorflow").setLevel(logging.WARNING)  # it tells of each sum over several devices
+    logging.getLogger("tensorflow").setLevel(logging.WARNING)  # it logs each sum over several devices
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be no text, or none that the terminal has
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -91,7 +91,7 @@ def native_messages_hidden() -> Iterator[None]:
 
     For commands only: a process has one standard error, whatever its threads do.
     """
-    if sys.stderr is None:  # closed by who started us
+    if sys.stderr is None:  # closed by the calling process
         yield
         return
     sys.stderr.flush()
@@ -102,7 +102,7 @@ def native_messages_hidden() -> Iterator[None]:
             yield
         except InputError:
             raise
-        except Exception:  # whatever it is, what the libraries said before it helps to understand it
+        except Exception:  # whatever it is, the messages of the libraries help to understand it
             os.dup2(kept, 2)
             hidden.seek(0)
             os.write(2, hidden.read())

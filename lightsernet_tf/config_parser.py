@@ -43,7 +43,7 @@ _QUOTE_HINT = " (YAML reads no, yes, on, off and numbers as something else than 
 
 
 class _HelpFormatter(jsonargparse.DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Leave the examples at the end as they are written, and show types and defaults where they say something."""
+    """Leave the examples at the end as they are written, and show types and defaults where they are informative."""
 
     def _get_help_string(self, action: argparse.Action) -> str:
         help_string = super()._get_help_string(action).replace("``", "")
@@ -75,7 +75,7 @@ class SettingsParser(CommandParser, jsonargparse.ArgumentParser):
         raise ConfigError(message) from ex
 
     def _check_again(self, key: str) -> None:
-        """Raise what `fitted` says about a key's value on the command line, for jsonargparse says it in paragraphs."""
+        """Raise the one-line error of `fitted` for a key on the command line, where jsonargparse gives paragraphs."""
         option, following = f"--{key}", [*self.args[1:], ""]
         kind = getattr(self._option_string_actions[option], "_typehint", None)
         for argument, next_argument in zip(self.args, following, strict=True):

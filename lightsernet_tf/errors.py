@@ -1,4 +1,4 @@
-"""What goes wrong with what the user gave; commands print these in one line and end with status 2."""
+"""Errors in what the user gave, which commands print in one line and end with status 2, and their wording."""
 
 
 def one_line(error: Exception | str, most: int | None = None) -> str:

@@ -39,7 +39,7 @@ def test_without_arguments_those_of_the_process_are_taken(monkeypatch):
     assert seen == ["--resume", "x"]
 
 
-def test_tensorflow_does_not_tell_of_its_insides(capsys):
+def test_tensorflow_does_not_log_its_internals(capsys):
     assert leave(lambda arguments: logging.getLogger("tensorflow").info("Reduce to CPU:0") or 0) == 0
     assert "Reduce" not in capsys.readouterr().err
 
