@@ -1,6 +1,6 @@
 """Keras Tuner's chief, which gives trials to workers on this machine or others.
 
-Its port trusts whoever reaches it: it has no password and no encryption.
+It has neither password nor encryption: every machine that can reach its port is trusted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _logger = logging.getLogger(__name__)
 
 
 def serve(oracle: LastingOracle, address: Address, lost_after_seconds: float) -> None:
-    """Give out trials until all are done and every worker has been stopped.
+    """Give trials to workers until all are done and every worker has been stopped.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def serve(oracle: LastingOracle, address: Address, lost_after_seconds: float) ->
     address
         Where to listen.
     lost_after_seconds
-        A worker that is silent for so long has lost its trial, which the next that asks gets.
+        After so long without a heartbeat, a worker's trial is given to the next worker that asks.
 
     Raises
     ------

@@ -1,9 +1,9 @@
-"""A search's folder: the one place that knows which file of a search lies where.
+"""The folder of a search, and what each file in it holds.
 
 search.yaml        the settings that trials share, and what is searched
 oracle.json        Keras Tuner's state
 trial_NN/          one trial each, see `tune.trial`
-results.csv ...    what it has come to so far, see `tune.results`
+results.csv ...    its results so far, see `tune.results`
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class Search:
         found = cls.open(path)
         ignored = [*PLACES, "search.trials"]
         if found.settings.train.initial_weights and settings.train.initial_weights:
-            ignored.append("train.initial_weights")  # which may lie elsewhere on this machine
+            ignored.append("train.initial_weights")  # its path may differ on this machine
         for key, (chief, worker) in differing_keys(found.settings, settings, ignore=ignored).items():
             raise RunError(
                 f"{path / SETTINGS}: expected the chief's search to have this worker's {key}={worker!r}. "

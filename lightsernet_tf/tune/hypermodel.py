@@ -35,7 +35,7 @@ _FORBIDDEN = {
 
 
 class DataGiven(ConfigError, keras_tuner.errors.FatalError):
-    """The search was given data; a tuner takes any other error for the trial's fault, and goes on to the next."""
+    """The search was given data; a tuner would blame the trial for any other error, and go on to the next."""
 
 
 class LightSERNetHyperModel(keras_tuner.HyperModel):
@@ -94,7 +94,7 @@ class LightSERNetHyperModel(keras_tuner.HyperModel):
             )
         experiment = self._experiment_of(hp)
         fold = choose_fold(experiment.folds, experiment.config.split)
-        # What Hyperband goes on with is the weights alone: to the schedule every epoch until then was a better one.
+        # Hyperband continues with the weights alone: to the schedule, every epoch before them was an improvement.
         rows: list[HistoryRow] = [{"epoch": epoch + 1, "val_loss": 1e9 - epoch} for epoch in range(initial_epoch)]
         last_epoch = min(epochs or experiment.config.train.epochs, experiment.config.train.epochs)
         return fit_network(model, experiment, fold, last_epoch, rows=rows, callbacks=callbacks or [])

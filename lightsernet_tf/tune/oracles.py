@@ -1,7 +1,7 @@
 """Keras Tuner's oracles, which choose the values of each trial, made to survive kills and lost workers.
 
-What Keras Tuner 1.4 lacks and is added here: files that are whole or not at all, a grid that can be resumed, no
-settings tried twice, and trials of lost workers given to others.
+What Keras Tuner 1.4 lacks and is added here: files written atomically, a grid that can be resumed, no settings tried
+twice, and trials of lost workers given to others.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from lightsernet_tf.tune.settings import SearchConfig, Strategy
 
 OBJECTIVE = "val_ua"
 _ALIVE_SECONDS = 10.0
-"""A trial with a heartbeat so recent is being trained, even if a chief that was started again gave it to nobody."""
+"""A trial with so recent a heartbeat is being trained, even if a restarted chief has given it to no worker."""
 
 
 class LastingOracle(keras_tuner.Oracle):
@@ -42,13 +42,13 @@ class LastingOracle(keras_tuner.Oracle):
             **options,
         )
         self.verbose = 0
-        self._max_collisions = 1000  # of values drawn and tried before, until a space counts as tried out
-        self._trial_seen: dict[str, float] = {}  # when each last showed that it is alive
+        self._max_collisions = 1000  # draws of settings already tried, before a space counts as exhausted
+        self._trial_seen: dict[str, float] = {}  # time of the last heartbeat of each
         self._worker_seen: dict[str, float] = {}
 
     @keras_tuner.synchronized
     def create_trial(self, tuner_id: str) -> TunerTrial:
-        """Return what a worker is to do next; it has to stop only when no trial of another can come back."""
+        """Return the next trial of a worker; it is stopped only when no trial of another worker can come back."""
         began = time.monotonic()
         alive = [name for name in self._retry_queue if self._trial_seen.get(name, -math.inf) > began - _ALIVE_SECONDS]
         self._retry_queue[:] = [name for name in self._retry_queue if name not in alive]
@@ -75,10 +75,10 @@ class LastingOracle(keras_tuner.Oracle):
 
     @keras_tuner.synchronized
     def end_trial(self, trial: TunerTrial) -> None:
-        """Take a trial's result, once: a worker that was thought lost may bring what another has brought since."""
+        """Record a trial's result once: a worker considered lost may deliver what another has delivered since."""
         workers = [key for key, ongoing in self.ongoing_trials.items() if ongoing.trial_id == trial.trial_id]
         self._worker_seen |= dict.fromkeys(workers, time.monotonic())  # they will ask for another
-        for tuner_id in workers:  # before it is written, for else the file would have it as one that goes on
+        for tuner_id in workers:  # before saving: else the file lists the trial as running
             del self.ongoing_trials[tuner_id]
         if trial.trial_id in self.end_order:
             return
@@ -93,7 +93,7 @@ class LastingOracle(keras_tuner.Oracle):
 
     @keras_tuner.synchronized
     def take_back_lost(self, after_seconds: float) -> list[tuple[str, str]]:
-        """Give the trials of workers that are silent for some time to whoever asks next.
+        """Put the trials of workers without a heartbeat for ``after_seconds`` back into the queue.
 
         Returns
         -------
@@ -106,7 +106,7 @@ class LastingOracle(keras_tuner.Oracle):
             if self._trial_seen.setdefault(trial.trial_id, time.monotonic()) < silent_since:
                 del self.ongoing_trials[tuner_id]
                 self.tuner_ids.discard(tuner_id)
-                trial.status = TrialStatus.INVALID  # what is running, but by nobody, confuses the Bayesian oracle
+                trial.status = TrialStatus.INVALID  # a running trial without a worker confuses the Bayesian oracle
                 self._retry_queue.append(trial.trial_id)
                 lost.append((tuner_id, trial.trial_id))
         for tuner_id in set(self.tuner_ids) - set(self.ongoing_trials):
@@ -117,14 +117,14 @@ class LastingOracle(keras_tuner.Oracle):
         return lost
 
     def save(self) -> None:
-        """Write ``oracle.json``, whole or not at all."""
+        """Write ``oracle.json`` atomically."""
         write_text(Path(self._get_oracle_fname()), json.dumps(self.get_state()))
 
     def _save_trial(self, trial: TunerTrial) -> None:
         write_text(Path(self._get_trial_dir(trial.trial_id)) / "trial.json", json.dumps(trial.get_state()))
 
     def reload(self) -> None:
-        """Go on from the files: what was running is done again (from its last epoch), whoever did it.
+        """Restore the state from the files; trials that were running are resumed from their last epoch, by any worker.
 
         Raises
         ------
@@ -133,7 +133,7 @@ class LastingOracle(keras_tuner.Oracle):
         """
         try:
             super().reload()
-            # A kill between a trial's file and the oracle's leaves a trial that nobody was given.
+            # A kill between a trial's file and the oracle's leaves a trial that no worker was given.
             self.trials: dict[str, TunerTrial] = {trial_id: self.trials[trial_id] for trial_id in self.start_order}
             self._retry_queue[:] = [trial_id for trial_id in self.start_order if trial_id not in self.end_order]
             for trial_id in self._retry_queue:
@@ -151,10 +151,10 @@ class RandomOracle(LastingOracle, keras_tuner.oracles.RandomSearchOracle):
 
 
 class BayesianOracle(LastingOracle, keras_tuner.oracles.BayesianOptimizationOracle):
-    """Values where a Gaussian process over the results expects most, or knows least."""
+    """Values where a Gaussian process over the results expects the best objective, or is least certain."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Choose values; at random where the process would try some again."""
+        """Choose values; at random if the Gaussian process would repeat some."""
         with warnings.catch_warnings(), threadpool_limits(1):  # threads for matrices this small wait for each other
             warnings.simplefilter("ignore", ConvergenceWarning)  # of the kernel's length, with a handful of results
             chosen = super().populate_space(trial_id)
@@ -183,7 +183,7 @@ class GridOracle(LastingOracle, keras_tuner.oracles.GridSearchOracle):
     """All values of the space, in order."""
 
     def reload(self) -> None:
-        """Go on from the files; Keras Tuner keeps the order of the grid in memory only."""
+        """Restore the state from the files; Keras Tuner keeps the order of the grid in memory only."""
         super().reload()
         by_values = functools.cmp_to_key(self._compare)
         for trial_id in sorted(self.trials, key=lambda name: by_values(self.trials[name].hyperparameters.values)):

@@ -1,4 +1,4 @@
-"""What a search has come to so far: read at any moment, shown, and written into its folder.
+"""The results of a search so far: read at any time, shown, and written into its folder.
 
 results.csv  results.md  objective.png  hyperparameters.png     the trials, ranked and drawn
 best.yaml                                                       the best settings, as ``train`` takes them
@@ -29,7 +29,7 @@ from lightsernet_tf.tune.trial import PREFIX, Trial, read_trials
 
 
 def report_search(path: Path, width: int = 140) -> str:
-    """Write what a search has come to into its folder, and return it for a terminal.
+    """Write the results of a search into its folder, and return them as text for a terminal.
 
     Parameters
     ----------

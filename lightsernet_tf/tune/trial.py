@@ -59,7 +59,7 @@ class Trial:
     name
         Its number, as Keras Tuner counts.
     status
-        ``running`` also stands for one that was stopped and will go on.
+        ``running`` includes a stopped trial, which will be resumed.
     values
         The settings that it tries, by key of the configuration; only those whose condition holds.
     epochs
@@ -67,8 +67,7 @@ class Trial:
     epochs_done
         Whole epochs, the mean over its folds.
     seconds
-        Of training, over all folds and all attempts, as far as whole epochs tell; with those of the trial that it
-        continues.
+        Of training in whole epochs, over all folds and all attempts; includes those of the trial that it continues.
     reason
         Why it failed, in one line.
     continues
@@ -92,7 +91,7 @@ class Trial:
 
     @property
     def objective(self) -> float | None:
-        """Mean validation UA of the folds' chosen epochs, a share from 0 to 1; none where there is none (yet)."""
+        """Mean validation UA of the folds' chosen epochs, a share from 0 to 1; None until the trial is completed."""
         return sum(fold.ua for fold in self.folds) / len(self.folds) if self.folds else None
 
     @property
@@ -114,7 +113,7 @@ def write_trial(search_path: Path, trial: Trial) -> None:
 
 
 def read_trial(search_path: Path, name: str) -> Trial | None:
-    """Return a trial of a search; none where it was not begun.
+    """Return a trial of a search; None if it was not begun.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""Training one trial of a search: its folds, each an ordinary run in a process of its own, and what they come to.
+"""Training one trial of a search: its folds, each an ordinary run in a process of its own.
 
-Whatever happens to a process (too little memory ends it without a word), the search that started it goes on.
+The search survives the death of such a process, for example when the machine runs out of memory.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ class TrialTrainer(AbstractContextManager["TrialTrainer"]):
         self._end_pool()
 
     def train(self, trial: Trial) -> Trial:
-        """Train a trial, or go on with it, and return it completed or failed; nothing where that is done.
+        """Train or resume a trial and return it completed or failed; one that has ended is returned as it is.
 
         Raises
         ------
         WriteError
-            If the disk is at fault and not the trial.
+            If a file cannot be written, which is not the trial's fault.
         InputError
             If it is the first one here and its corpus cannot be used; see `check_data`.
         """
@@ -73,7 +73,7 @@ class TrialTrainer(AbstractContextManager["TrialTrainer"]):
             )
         if found is not None and found.status != "running":
             return found
-        self.check_data()  # what is wrong with this machine's corpus is no trial's fault
+        self.check_data()  # a fault of this machine's corpus is not the trial's
         write_trial(self._search_path, trial)
         try:
             config = with_values(self._config, trial.values)
@@ -96,7 +96,7 @@ class TrialTrainer(AbstractContextManager["TrialTrainer"]):
         Raises
         ------
         InputError
-            If that cannot work, or there are fewer folds than asked for.
+            If that fails, or there are fewer folds than asked for.
         """
         if self._checked:
             return
@@ -115,11 +115,11 @@ class TrialTrainer(AbstractContextManager["TrialTrainer"]):
         futures = [pool.submit(train_fold, self._search_path, trial, one) for one in configs]
         try:
             return tuple(future.result() for future in futures)
-        except KeyboardInterrupt:  # which a terminal sends to all processes, but others to one alone
+        except KeyboardInterrupt:  # a terminal interrupts all processes, others this one alone
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
-        finally:  # where one fold failed, no other may train on while the next trial begins
+        finally:  # if one fold fails, the others have to end before the next trial begins
             wait([future for future in futures if not future.cancel()])
 
     def _running_pool(self) -> ProcessPoolExecutor:
@@ -132,7 +132,7 @@ class TrialTrainer(AbstractContextManager["TrialTrainer"]):
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
                 self._processes,
-                multiprocessing.get_context("spawn"),  # a fork would inherit a TensorFlow that does not stand it
+                multiprocessing.get_context("spawn"),  # TensorFlow does not survive a fork
                 set_up_process,
                 (self._threads,),
             )
@@ -175,7 +175,7 @@ def train_fold(search_path: Path, trial: Trial, config: Config) -> FoldOutcome:
         path = trial_path(search_path, trial.name) / fold.name
         if trial.continues is not None and not path.exists():
             _copy_run(trial_path(search_path, trial.continues) / fold.name, path)
-        # Whoever trains here, perhaps for a worker that was thought lost, brings the trial to its end.
+        # If another process trains here, perhaps for a worker considered lost, this waits for it to finish.
         run = train_or_resume(config, experiment, path, until_epoch=trial.epochs, wait_seconds=math.inf)
         epoch, judged = judge_validation(run, experiment)
     except (MemoryError, tf.errors.OpError) as error:  # outside of an epoch; what TensorFlow raises cannot be pickled

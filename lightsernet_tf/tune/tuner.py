@@ -28,7 +28,7 @@ _logger = logging.getLogger(__name__)
 
 
 class SearchStopped(keras_tuner.errors.FatalError):
-    """The search ended by something that no other trial would mend, such as a full disk."""
+    """An error that would stop every other trial too, such as a full disk, and therefore ends the search."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))
@@ -43,9 +43,9 @@ class SearchTuner(BaseTuner):
     oracle
         Chooses the settings of trials.
     search
-        What they mean, and where they go.
+        The settings that trials share, the space and the folder.
     trainer
-        Trains them; none: this is the chief, which does not.
+        Trains the trials; None: this is the chief, which trains none.
     """
 
     def __init__(self, oracle: LastingOracle, search: Search, trainer: TrialTrainer | None) -> None:
@@ -68,7 +68,7 @@ class SearchTuner(BaseTuner):
         Raises
         ------
         keras_tuner.errors.FailedTrialError
-            If it failed; its ``outcome.json`` says why.
+            If it failed; its ``outcome.json`` holds the reason.
         """
         assert self._trainer is not None
         planned = self._planned(trial.trial_id, trial.hyperparameters.values)
@@ -77,7 +77,7 @@ class SearchTuner(BaseTuner):
         try:
             with self._heartbeat.of(planned.name) if self._heartbeat else nullcontext():
                 ended = self._trainer.train(planned)
-        except Exception as error:  # Keras Tuner would take anything for the trial's fault, and go on to the next
+        except Exception as error:  # Keras Tuner would blame the trial for any error, and go on to the next
             raise SearchStopped(error) from error
         if ended.objective is None:
             _logger.warning("trial %s failed: %s", ended.name, ended.reason)
@@ -104,13 +104,13 @@ class SearchTuner(BaseTuner):
             self._heartbeat.ended.set()
 
     def pre_create_trial(self) -> None:
-        """Ask again only after a while where there was nothing to do."""
+        """Wait a second if the last request returned no trial."""
         if self._waiting:
             time.sleep(1)
         self._waiting = True
 
     def on_trial_begin(self, trial: Any) -> None:
-        """Note that there is something to do."""
+        """Note that the last request returned a trial."""
         self._waiting = False
 
     def save(self) -> None:
@@ -121,29 +121,29 @@ class SearchTuner(BaseTuner):
 
 
 class _PatientStub:
-    """The chief's methods, asked again where it was gone before it answered; asking twice changes nothing."""
+    """The chief's methods, retried while the chief is unreachable; calling them twice changes nothing."""
 
     def __init__(self, stub: Any) -> None:
         self._stub = stub
 
     def __getattr__(self, name: str) -> Any:
-        ask = getattr(self._stub, name)
+        call = getattr(self._stub, name)
 
-        def ask_until_answered(request: Any, **options: Any) -> Any:
+        def call_until_answered(request: Any, **options: Any) -> Any:
             until = time.monotonic() + _CHIEF_GONE_SECONDS
             while True:
                 try:
-                    return ask(request, **options)
+                    return call(request, **options)
                 except grpc.RpcError as error:
                     if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > until:
                         raise
                     time.sleep(1)
 
-        return ask_until_answered
+        return call_until_answered
 
 
 class _Heartbeat:
-    """Asks the chief, every few seconds, for the trial that a worker trains, which shows that the worker is alive."""
+    """Requests the trial of a worker from the chief every few seconds, which shows that the worker is alive."""
 
     def __init__(self, stub: Any) -> None:
         self._stub, self._trial, self.ended = stub, "", threading.Event()
@@ -151,7 +151,7 @@ class _Heartbeat:
 
     @contextmanager
     def of(self, trial: str) -> Iterator[None]:
-        """Ask for a trial while it is trained."""
+        """Send heartbeats for a trial while it is trained."""
         self._trial = trial
         try:
             yield
