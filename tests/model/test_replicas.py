@@ -189,8 +189,10 @@ def test_moving_statistics_are_those_of_one_device(trained, name, tiny_config):
     for path in statistics:
         # The gradient of a bias before a batch normalisation is rounding alone, of which Adam makes steps of about the
         # learning rate; the mean follows the bias, at a hundredth of the way each time.
+        # Adam also enlarges the rounding of other small gradients, which depends on the number of threads: the means
+        # behind it differ by 4e-7 with one thread and by 1.6e-5 with two.
         follows_a_bias = path.startswith("path") and path.endswith("moving_mean")
-        atol = tiny_config.train.learning_rate if follows_a_bias else 1e-5
+        atol = tiny_config.train.learning_rate if follows_a_bias else 5e-5
         np.testing.assert_allclose(weights[path], expected[path], rtol=1e-5, atol=atol, err_msg=path)
 
 
