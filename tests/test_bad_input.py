@@ -29,6 +29,8 @@ from lightsernet_tf.runs import __main__ as runs
 from lightsernet_tf.runs.run import Run
 from lightsernet_tf.train import __main__ as train
 
+pytestmark = pytest.mark.slow
+
 BAD_FILE = ("Änne", "calm", "take 0.wav")
 
 

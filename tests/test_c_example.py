@@ -15,6 +15,8 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "tflite" / "example"
 KIT_MODEL = ROOT / "tflite" / "light_sernet_emodb_int8.tflite"

@@ -14,6 +14,8 @@ import soundfile
 from lightsernet_tf.predict.recognizer import EmotionRecognizer
 from tests import device
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 REQUIREMENTS = ROOT / "tflite" / "requirements.txt"
 UNREACHABLE = ("Connection", "timed out", "name resolution", "Network is unreachable", "ProxyError", "SSLError")

@@ -24,7 +24,7 @@ from lightsernet_tf.runs.run import Run
 from lightsernet_tf.train.callbacks import Progress
 from tests.cluster import eventually, started
 
-pytestmark = pytest.mark.usefixtures("small_network")
+pytestmark = [pytest.mark.usefixtures("small_network"), pytest.mark.slow]
 
 FOLDS = ("speaker_ben b", "speaker_Änne", "speaker_声")
 

@@ -20,6 +20,8 @@ from lightsernet_tf.parallel import dask_cluster as dask_cluster_module
 from lightsernet_tf.runs.run import Run
 from tests.cluster import Process, dask_cluster, eventually, is_alive, started
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = 8  # long enough to be killed in the middle
 
 

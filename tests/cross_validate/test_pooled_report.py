@@ -20,7 +20,7 @@ from lightsernet_tf.errors import RunError
 from lightsernet_tf.evaluate.run import evaluate_run
 from lightsernet_tf.runs.run import Run
 
-pytestmark = pytest.mark.usefixtures("small_network")
+pytestmark = [pytest.mark.usefixtures("small_network"), pytest.mark.slow]
 
 OPTIMISTIC_NOTE = PROTOCOLS["published"].note
 

@@ -18,7 +18,7 @@ from lightsernet_tf.evaluate.sections import FIGURE_NAMES, interval
 from lightsernet_tf.reporting.markdown import percent
 from lightsernet_tf.runs.run import Run
 
-pytestmark = pytest.mark.usefixtures("small_network")
+pytestmark = [pytest.mark.usefixtures("small_network"), pytest.mark.slow]
 
 SEEDS = (7, 42, 8)
 

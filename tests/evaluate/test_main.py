@@ -11,7 +11,7 @@ from lightsernet_tf.evaluate.__main__ import main
 from lightsernet_tf.runs.run import Run
 from lightsernet_tf.train.fold import train
 
-pytestmark = pytest.mark.usefixtures("small_network")
+pytestmark = [pytest.mark.usefixtures("small_network"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

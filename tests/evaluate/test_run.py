@@ -23,7 +23,7 @@ from lightsernet_tf.evaluate.run import evaluate_run, sweep_epochs
 from lightsernet_tf.runs.run import Run, choose_epoch
 from lightsernet_tf.train.fold import train
 
-pytestmark = pytest.mark.usefixtures("small_network")
+pytestmark = [pytest.mark.usefixtures("small_network"), pytest.mark.slow]
 
 NO_TEST_NOTE = PROTOCOLS["final"].note
 OPTIMISTIC_NOTE = PROTOCOLS["published"].note

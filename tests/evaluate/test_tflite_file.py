@@ -15,7 +15,7 @@ from lightsernet_tf.export.files import ExportOptions, export
 from lightsernet_tf.predict.model_file import read_model_file, with_description
 from lightsernet_tf.train.fold import train
 
-pytestmark = pytest.mark.usefixtures("small_network")
+pytestmark = [pytest.mark.usefixtures("small_network"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,8 @@ from lightsernet_tf.runs.run import Run
 from lightsernet_tf.train.fold import train
 from tests.export.test_expectations import cross_validated
 
+pytestmark = pytest.mark.slow
+
 NO_TEST_NOTE = PROTOCOLS["final"].note
 OPTIMISTIC_NOTE = PROTOCOLS["published"].note
 

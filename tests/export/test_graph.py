@@ -24,6 +24,8 @@ from lightsernet_tf.model.light_sernet import light_sernet
 from lightsernet_tf.predict.litert import LiteRTNetwork
 from lightsernet_tf.predict.model_file import with_description
 
+pytestmark = pytest.mark.slow
+
 RATE_HZ = 16000
 WINDOW = 4800
 CLASSES = 5

@@ -20,6 +20,8 @@ from lightsernet_tf.predict.model_file import read_model_file
 from lightsernet_tf.runs.run import Run
 from lightsernet_tf.train.fold import train
 
+pytestmark = pytest.mark.slow
+
 QUICK = ["--input", "features", "--precision"]
 
 

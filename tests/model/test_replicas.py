@@ -21,6 +21,8 @@ from lightsernet_tf.model.replicas import ReplicatedModel, training_strategy
 from lightsernet_tf.runs.run import Run
 from lightsernet_tf.train.fold import resume, train
 
+pytestmark = pytest.mark.slow
+
 # 12 utterances are trained on: two batches of which one is of 6 + 5 and the other of a single utterance, or three of
 # which two are of 2 + 3.
 TRAIN = {

@@ -16,6 +16,8 @@ from lightsernet_tf.parallel import dask_cluster as ours
 from lightsernet_tf.parallel.dask_cluster import check_scheduler, cluster_backend
 from tests.cluster import WITH_TESTS, dask_cluster, eventually, started
 
+pytestmark = pytest.mark.slow
+
 
 def process_id() -> int:
     return os.getpid()

@@ -17,7 +17,7 @@ from lightsernet_tf.parallel import processes as parallel
 from lightsernet_tf.parallel.processes import check_spreading, run_trainings, set_threads, set_up_process
 from tests.cluster import WITH_TESTS, dask_cluster, eventually, is_alive, started
 
-pytestmark = pytest.mark.usefixtures("logging_as_before")
+pytestmark = [pytest.mark.usefixtures("logging_as_before"), pytest.mark.slow]
 
 
 def tell(path: Path) -> None:

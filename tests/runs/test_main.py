@@ -11,6 +11,8 @@ from lightsernet_tf.errors import RunError
 from lightsernet_tf.runs.__main__ import main
 from lightsernet_tf.runs.run import HISTORY_COLUMNS, Run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def runs(tmp_path):

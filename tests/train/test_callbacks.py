@@ -10,6 +10,8 @@ from lightsernet_tf.errors import RunError
 from lightsernet_tf.runs.run import HISTORY_COLUMNS
 from lightsernet_tf.train.callbacks import EpochRecorder, Progress
 
+pytestmark = pytest.mark.slow
+
 VALIDATION = {"val_loss": 0.5, "val_wa": 0.6, "val_ua": 0.7, "val_macro_f1": 0.8, "val_weighted_f1": 0.9}
 
 

@@ -15,6 +15,8 @@ from lightsernet_tf.model.network import build_network
 from lightsernet_tf.train.fit import compile_network, fit_network, validation_figures
 from lightsernet_tf.train.fold import train
 
+pytestmark = pytest.mark.slow
+
 
 def test_what_is_fitted_is_what_a_run_trains(tiny_config, tmp_path):
     config = replace(tiny_config, runs_dir=str(tmp_path), run_name="run")

@@ -21,6 +21,8 @@ from lightsernet_tf.runs.run import Run
 from lightsernet_tf.train import fold as training
 from lightsernet_tf.train.fold import resume, train
 
+pytestmark = pytest.mark.slow
+
 # Trains as the command does, and kills itself at the moment that its second argument counts: the n-th time that a file
 # with this ending is written, flushed to the disk but not yet renamed.
 KILLED_WHILE_WRITING = """

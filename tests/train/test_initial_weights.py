@@ -15,6 +15,8 @@ from lightsernet_tf.runs.run import Run
 from lightsernet_tf.train.fold import train
 from lightsernet_tf.train.initial_weights import find_initial_weights
 
+pytestmark = pytest.mark.slow
+
 NO_TEST_NOTE = PROTOCOLS["final"].note
 OPTIMISTIC_NOTE = PROTOCOLS["published"].note
 

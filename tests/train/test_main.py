@@ -12,6 +12,8 @@ from lightsernet_tf.errors import ConfigError, CorpusError, RunError
 from lightsernet_tf.runs.run import Run
 from lightsernet_tf.train.__main__ import main
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:

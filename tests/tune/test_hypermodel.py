@@ -14,6 +14,8 @@ from lightsernet_tf.model.network import build_network
 from lightsernet_tf.train.fold import train
 from lightsernet_tf.tune.hypermodel import build_hypermodel
 
+pytestmark = pytest.mark.slow
+
 OBJECTIVE = keras_tuner.Objective("val_ua", "max")
 SPACE = {"train.loss": ["cross_entropy", "focal"], "train.gamma": {"choice": [1, 3], "when": {"train.loss": "focal"}}}
 

@@ -17,6 +17,8 @@ from lightsernet_tf.tune.folder import Search
 from lightsernet_tf.tune.settings import SearchConfig, SearchSettings
 from lightsernet_tf.tune.trial import read_trials
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def settings(tiny_config, tmp_path_factory) -> SearchSettings:

@@ -18,6 +18,8 @@ from lightsernet_tf.runs.run import Run
 from lightsernet_tf.tune.settings import SearchConfig, SearchSettings
 from lightsernet_tf.tune.trial import Trial, read_trials
 
+pytestmark = pytest.mark.slow
+
 SPACE = {"train.loss": ["cross_entropy", "focal"], "train.learning_rate": {"min": 1e-4, "max": 1e-2, "scale": "log"}}
 PATIENCE_SECONDS = 240
 

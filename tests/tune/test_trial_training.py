@@ -23,6 +23,8 @@ from lightsernet_tf.train.fold import train
 from lightsernet_tf.tune.trial import Trial, read_trial, trial_path, write_trial
 from lightsernet_tf.tune.trial_training import TrialTrainer, train_fold
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def config(tiny_config) -> Config:
