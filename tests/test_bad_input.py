@@ -512,7 +512,7 @@ def test_an_empty_class_in_the_test_data_is_said(trained):
     assert scores["test"]["recall"][position] is None
     assert scores["test"]["ua"] == pytest.approx(np.mean(recalls))
     report = (run.report_dir(1) / "report.md").read_text(encoding="utf-8")
-    assert "Without an utterance: 愤怒. UA and macro F1 are means over the 2 classes that are there." in report
+    assert "Without an utterance: 愤怒. UA and macro F1 are means over the 2 classes present." in report
 
 
 def test_skipped_files_are_counted_and_listed(trained):

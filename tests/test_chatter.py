@@ -74,6 +74,7 @@ def test_a_process_that_aborts_and_its_children():
     assert not [line for line in CHATTER.splitlines() if line in done.stderr]
 
 
+@pytest.mark.slow
 def test_a_real_command_is_quiet():
     """TensorFlow is imported with its warnings on."""
     code = (

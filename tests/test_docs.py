@@ -108,6 +108,7 @@ def _a_readers_folder(tmp_path, tiny_config, monkeypatch):
     keras.utils.clear_session()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_a_readers_folder")
 @pytest.mark.parametrize("document", [name for name in DOCUMENTS if blocks(name, "python")])
 def test_python_examples_run(document):

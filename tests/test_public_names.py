@@ -50,6 +50,7 @@ def test_importing_the_package_and_its_settings_loads_nothing_heavy():
     assert not {"tensorflow", "keras", "keras_tuner", "librosa", "sklearn", "matplotlib", "scipy"} & set(loaded)
 
 
+@pytest.mark.slow
 def test_a_function_keeps_its_place_from_a_subpackage_of_the_same_name():
     """In both orders: the function first, and the subpackage first."""
     lines = run(

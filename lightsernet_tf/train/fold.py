@@ -202,7 +202,9 @@ def _fit(
         raise
     except (OSError, MemoryError, tf.errors.OpError) as error:
         what = error.filename if isinstance(error, OSError) and error.filename else run.path
-        reason = f"{one_line(error, 200)}; {_how_to_resume(run)}"
+        # What follows in TensorFlow's messages is the state of its allocator, or a stack.
+        first_line = getattr(error, "message", "").split("\n")[0]
+        reason = f"{one_line(first_line or error, 200)}; {_how_to_resume(run)}"
         if _is_of_the_disk(error):
             raise WriteError(f"{what}: could not write: {reason}") from error
         if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):

@@ -74,6 +74,7 @@ def test_manners_differ_and_overlap():
     assert np.max(semitones["negative"]) > np.quantile(semitones["neutral"], 0.25)
 
 
+@pytest.mark.slow
 def test_files_are_sorted_and_named_by_speaker_and_label(recordings):
     utterances, _ = recordings
     paths = [utterance.path.as_posix() for utterance in utterances]

@@ -153,6 +153,7 @@ def test_class_weights_follow_the_labels(store, rows, labels):
         assert weight.tolist() == [weights[label] for label in y]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "augment",
     [AugmentConfig(), AugmentConfig(time_mask_max_frames=3, frequency_mask_max_bins=10), EVERYTHING],
@@ -231,6 +232,7 @@ def digest_of_the_last_epoch(store, first):
     return digest.hexdigest()
 
 
+@pytest.mark.slow
 def test_a_fresh_process_that_starts_late_agrees_to_the_bit(store, folder):
     """The last epoch's batches are the same in a process resumed late, with another global seed.
 

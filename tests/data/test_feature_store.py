@@ -55,6 +55,7 @@ def forbid_decoding(monkeypatch):
     monkeypatch.setattr(feature_store, "decode", decode)
 
 
+@pytest.mark.slow
 def test_rows_are_what_the_front_end_computes_file_by_file(paths, cache_dir):
     store = open_store(paths, cache_dir, with_waveforms=True)
     for row, path in enumerate(paths):
@@ -74,6 +75,7 @@ def test_golden_features(golden_dir, emodb_dir, cache_dir):
     np.testing.assert_allclose(store.features, [golden[f"{name}/mfcc"] for name in names], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_opened_again_nothing_is_decoded(paths, cache_dir, monkeypatch):
     first = open_store(paths, cache_dir, with_waveforms=True)
     written_ns = first.features_path.stat().st_mtime_ns
@@ -91,6 +93,7 @@ def test_the_same_files_elsewhere_are_found_in_the_cache(paths, cache_dir, tmp_p
     assert open_store(moved, cache_dir).features_path == store.features_path
 
 
+@pytest.mark.slow
 def test_another_sample_or_order_leads_to_another_entry(paths, cache_dir):
     before = open_store(paths, cache_dir)
     turned = open_store(paths[::-1], cache_dir)
@@ -106,6 +109,7 @@ def test_another_sample_or_order_leads_to_another_entry(paths, cache_dir):
     assert [row for row in range(20) if after.content[row] != before.content[row]] == [7]
 
 
+@pytest.mark.slow
 def test_another_setting_leads_to_another_entry_but_waveforms_are_shared(paths, cache_dir):
     open_store(paths, cache_dir, with_waveforms=True)
     open_store(paths, cache_dir, features=FeatureConfig(kind="log_mel_spectrogram"), with_waveforms=True)
@@ -116,6 +120,7 @@ def test_another_setting_leads_to_another_entry_but_waveforms_are_shared(paths, 
     assert len(list(cache_dir.glob("waveforms-*"))) == 2
 
 
+@pytest.mark.slow
 def test_a_damaged_entry_is_computed_again(paths, cache_dir, caplog):
     entry = open_store(paths, cache_dir).features_path
     whole = entry.read_bytes()
@@ -136,6 +141,7 @@ def test_another_format_is_computed_anew(paths, cache_dir, monkeypatch):
     assert len(list(cache_dir.iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_two_processes_build_at_once(paths, cache_dir):
     script = (
         "import sys\n"
@@ -174,6 +180,7 @@ def test_stop_names_the_first_and_counts_the_others(bad_paths, cache_dir):
             open_store(bad_paths, cache_dir)
 
 
+@pytest.mark.slow
 def test_skip_leaves_them_out_and_says_why(bad_paths, cache_dir):
     store = open_store(bad_paths, cache_dir, on_error="skip", with_waveforms=True)
     assert list(store.problems) == [4, 9, 17]

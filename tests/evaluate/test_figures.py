@@ -80,6 +80,7 @@ def test_the_row_of_an_absent_class_stays_empty(drawn, tmp_path):
     assert axes.get_images()[0].get_array().mask.tolist() == [[False, False], [True, True]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3, 7, 11])
 def test_no_names_touch_and_nothing_is_cut_off(drawn, tmp_path, classes):
     labels = tuple(f"{name}, rather pleasant" for name in (*EMODB, "calm", "surprise", "excitement", "frustration"))

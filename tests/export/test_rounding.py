@@ -141,6 +141,7 @@ def network_error(network, model, inputs):
     return float(np.sqrt(np.mean((np.stack([file(one) for one in inputs]) - expected) ** 2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "at_most"), [*zip(KINDS, (0.8, 0.8, 0.8, 1.0), strict=True)])
 def test_a_refined_network_is_nearer_to_keras_on_inputs_it_has_not_seen(network, pairs, kind, at_most):
     plain, refined = (network_error(network, model, windows(40, 9)) for model in pairs[kind])

@@ -244,6 +244,7 @@ def test_the_matrix_front_end_is_small_and_made_of_builtin_operators_of_tensorfl
     np.testing.assert_allclose(features, extract(waveform, FeatureConfig(kind=kind)), rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_command_draws_one_column_for_each_file(tmp_path, capsys):
     for name in ("one", "two 快乐"):
         soundfile.write(tmp_path / f"{name}.wav", noise(8000), 16000)

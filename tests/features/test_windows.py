@@ -153,6 +153,7 @@ def test_padded_silence_stays_silent():
     np.testing.assert_array_equal(normalize_padded(np.zeros((2, 5000), np.float32)), np.zeros((2, 5000)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("segments", ["centre", "all"])
 def test_padded_levels_of_real_recordings(emodb_dir, segments):
     audio = AudioConfig(segments=segments)

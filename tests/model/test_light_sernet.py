@@ -84,6 +84,7 @@ def test_without_a_seed_the_global_one_decides():
         np.testing.assert_array_equal(weight, same)
 
 
+@pytest.mark.slow
 def test_training_is_the_same_to_the_bit_and_resumes_from_its_variables():
     features, labels = random_batch()
     whole = compiled(seed=1)
@@ -105,6 +106,7 @@ def test_training_is_the_same_to_the_bit_and_resumes_from_its_variables():
         np.testing.assert_array_equal(weight, expected)
 
 
+@pytest.mark.slow
 def test_it_learns_a_batch_by_heart():
     features, labels = random_batch(clips=6)
     network = compiled(seed=0, dropout=0.0)

@@ -19,6 +19,7 @@ def graph(function, *specs, folder, **options):
     return converter.convert()
 
 
+@pytest.mark.slow
 def test_it_answers_as_keras():
     network = LiteRTNetwork(device.flatbuffer(), (1, device.WINDOW), 3)
     for window in device.sounds(5):

@@ -81,6 +81,7 @@ def pcm(waveform, scale=2**15, kind="<i2"):
     return (waveform * scale).astype(kind).tobytes()
 
 
+@pytest.mark.slow
 def test_each_file_is_a_line_with_what_the_recogniser_hears(run, sounds, recognizer):
     names = [sounds / "b.wav", sounds / "a.wav", sounds / "b.wav"]
     status, out, err = run(*names)

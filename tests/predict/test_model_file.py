@@ -203,6 +203,7 @@ def test_a_flipped_byte_anywhere_is_refused_or_changes_nothing():
             assert read_description(bytes(damaged)) == expected
 
 
+@pytest.mark.slow
 def test_a_bomb_takes_no_memory():
     """Half a gigabyte of spaces, and as much that its header says is one byte."""
     packer = zlib.compressobj(9, wbits=-15)
@@ -254,6 +255,7 @@ JSON = st.recursive(
 KEYS = st.sampled_from(["format", "labels", "model_sha256", *WHOLE["input"]])
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(document=JSON | st.dictionaries(KEYS, JSON, max_size=3).map(lambda keys: changed(**keys)))
 @example(document=changed(window_samples="x"))

@@ -176,6 +176,7 @@ SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=6) | st.t
 RATES = st.sampled_from([8000, 11025, 16000, 48000]) | st.integers() | st.floats() | st.none() | st.text(max_size=3)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(waveform=DTYPES.flatmap(lambda dtype: hnp.arrays(dtype, SHAPES)), rate_hz=RATES)
 def test_any_array_at_any_rate_is_answered_or_refused(recognizers, waveform, rate_hz):
@@ -216,6 +217,7 @@ def test_more_threads_give_the_same_answer(recognizer):
     np.testing.assert_allclose(values(threaded.predict(waveform, 16000)), expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_model_of_features_is_refused(tmp_path):
     path = device.write_model(tmp_path / "features.tflite", "features")
     with pytest.raises(ModelError) as caught:

@@ -62,6 +62,7 @@ def stream_of(given, rate_hz=1000, **options):
     return EmotionStream(hear, description, rate_hz, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate_hz", [16000, 44100])
 @pytest.mark.parametrize("kind", ["int16", "float32", "stereo"])
 def test_the_cut_into_chunks_cannot_be_heard(recognizer, rate_hz, kind):
@@ -227,6 +228,7 @@ def test_a_bad_parameter_is_named(recognizer, name, value):
     recognizer.stream(np.int64(16000), np.float32(0.5), np.float32(0), np.int32(-60))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rate_hz", "seconds"), [(16000, 3600), (44100, 700)])
 def test_an_hour_takes_no_more_memory_than_a_minute(recognizer, rate_hz, seconds):
     stream = recognizer.stream(rate_hz, hop_seconds=7.0, smoothing_seconds=60.0)

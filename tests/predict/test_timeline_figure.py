@@ -134,6 +134,7 @@ def test_the_colours_differ_in_lightness_or_in_blueness():
     assert min(apart) > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seconds", "label", "shown"),
     [
@@ -178,6 +179,7 @@ def test_digital_silence_is_drawn(drawn, tmp_path):
     assert imread(path).std() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("labels", "count"),
     [(("positive", "negative"), 8), (EMODB, 40), (ODD, 40), (EMODB, 3000)],

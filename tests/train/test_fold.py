@@ -277,7 +277,7 @@ def test_a_nan_loss_stops_the_run(tiny_config, tmp_path):
 
 def test_class_weights_name_labels(tiny_config):
     config = train_settings(tiny_config, balance="class_weight", class_weights={"clam": 2.0})
-    with pytest.raises(ConfigError, match=r"expected labels of calm, loud, shrill\. Received: clam"):
+    with pytest.raises(ConfigError, match=r"each of calm, loud, shrill\. Received: \{'clam': 2\.0\}"):
         train(config)
 
 

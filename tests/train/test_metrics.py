@@ -60,6 +60,7 @@ def fit_a_little():
     assert abs(history["val_ua"][-1] - balanced_accuracy_score(true, predicted)) < 1e-6
 
 
+@pytest.mark.slow
 def test_the_metric_works_in_fit():
     fit_a_little()
 

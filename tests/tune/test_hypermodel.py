@@ -197,7 +197,7 @@ def test_data_ends_a_search_at_once(config, tmp_path, capsys):
     [
         ({}, "search.space: expected at least one key"),
         ({"train.epoch": [1]}, "search.space.train.epoch: no such key. Did you mean train.epochs?"),
-        ({"train.loss": ["hinge"]}, "search.space.train.loss: train.loss: expected one of cross_entropy, focal."),
+        ({"train.loss": ["hinge"]}, "search.space.train.loss.choice: expected one of cross_entropy, focal."),
         ({"run_name": ["a"]}, "search.space.run_name: expected a key that trials may differ in: nothing is kept here"),
         ({"train.keep": ["all"]}, "search.space.train.keep: expected a key that trials may differ in: nothing is kept"),
         ({"cache_dir": ["a"]}, "search.space.cache_dir: expected a key that trials may differ in: it changes nothing"),

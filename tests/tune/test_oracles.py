@@ -257,6 +257,7 @@ def open_again_like(path, oracle):
     return open_oracle(path, name)
 
 
+@pytest.mark.slow
 @EVERY
 @pytest.mark.parametrize(
     "kill",

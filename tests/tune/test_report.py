@@ -280,6 +280,7 @@ def test_what_was_there_stays_when_a_picture_cannot_be_written(tmp_path, monkeyp
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_the_report_needs_neither_tensorflow_nor_keras():
     heavy = "{'tensorflow', 'keras', 'keras_tuner', 'matplotlib'}"
     code = f"import sys, lightsernet_tf.tune.report; print({heavy} & set(sys.modules))"
