@@ -193,6 +193,7 @@ for command in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_the_help_of_a_command_loads_no_heavy_library():
     commands = sorted(path.parent.name for path in Path(lightsernet_tf.__file__).parent.glob("*/__main__.py"))
     done = subprocess.run([sys.executable, "-c", HELP, *commands], capture_output=True, text=True, check=False)

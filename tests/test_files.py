@@ -93,6 +93,7 @@ def test_a_process_killed_while_it_writes_leaves_the_old_file(tmp_path):
     assert all(left == path or left.name.startswith(PARTIAL_PREFIX) for left in tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing is locked there")
 def test_a_lock_is_waited_for_as_long_as_wanted(tmp_path):
     held, free = threading.Event(), threading.Event()

@@ -200,6 +200,7 @@ def test_a_folder_with_other_things_in_it_is_used_and_left_alone(tmp_path):
     assert not list(tmp_path.glob(".demo_corpus-*"))
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_both_end_well(tmp_path):
     code = (
         "import sys; from lightsernet_tf.config import CorpusConfig; from lightsernet_tf.corpora import demo; "

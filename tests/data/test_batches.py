@@ -181,6 +181,7 @@ def test_masks_act_on_stored_features(store, rows, labels):
     np.testing.assert_array_equal(x, np.where(masked[..., None], 0, store.features[rows[order]]))
 
 
+@pytest.mark.slow
 def test_changed_waveforms_become_features(store, rows, labels):
     """A gain moves the zeroth coefficient by the same amount in all frames and leaves the others."""
     order = epoch_order(labels, seed=1, epoch=0, balance="none")
@@ -253,6 +254,7 @@ def test_a_fresh_process_that_starts_late_agrees_to_the_bit(store, folder):
     assert digest == digest_of_the_last_epoch(store, first=0)
 
 
+@pytest.mark.slow
 def test_fit_sees_whole_epochs(store, rows, labels):
     """Keras counts as many batches per epoch as there are, and ends with the last."""
     import keras

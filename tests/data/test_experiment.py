@@ -50,6 +50,7 @@ def test_every_utterance_has_its_class_and_is_tested_once(tiny):
         assert {name.split("/")[0] for name in tiny.names(fold.test)} == set(tiny.speakers(fold.test))
 
 
+@pytest.mark.slow
 def test_the_same_audio_under_two_speakers_stops_and_names_both_files(tiny_config, corpus_dir):
     shutil.copy(corpus_dir / "Änne" / "calm" / "take 2.wav", corpus_dir / "声" / "calm" / "copy.wav")
     with pytest.raises(CorpusError) as caught:
@@ -60,6 +61,7 @@ def test_the_same_audio_under_two_speakers_stops_and_names_both_files(tiny_confi
     assert "corpus.duplicates: drop" in message
 
 
+@pytest.mark.slow
 def test_the_same_audio_in_another_encoding_is_the_same(tiny_config, corpus_dir):
     waveform, rate_hz = soundfile.read(corpus_dir / "Änne" / "calm" / "take 2.wav", dtype="int16")
     soundfile.write(corpus_dir / "声" / "calm" / "copy.wav", waveform, rate_hz, format="WAVEX")
@@ -98,6 +100,7 @@ def spoil(folder: Path) -> dict[Path, str]:
     }
 
 
+@pytest.mark.slow
 def test_unusable_files_are_skipped_counted_and_listed(tiny_config, corpus_dir, tiny, caplog):
     spoilt = spoil(corpus_dir)
     experiment = prepare(at(tiny_config, corpus_dir, on_error="skip"))
@@ -113,6 +116,7 @@ def test_unusable_files_are_skipped_counted_and_listed(tiny_config, corpus_dir, 
             assert experiment.names(ours.parts()[part]) == tiny.names(theirs.parts()[part])
 
 
+@pytest.mark.slow
 def test_an_unusable_file_stops_and_is_named(tiny_config, corpus_dir):
     path = corpus_dir / "声" / "loud" / "text.wav"
     path.write_text("no audio", encoding="utf-8")
@@ -128,6 +132,7 @@ def test_a_stray_file_stops_and_is_named(tiny_config, corpus_dir):
         prepare(at(tiny_config, corpus_dir))
 
 
+@pytest.mark.slow
 def test_a_class_that_only_the_tested_speaker_has_cannot_be_trained(tiny_config, corpus_dir):
     (corpus_dir / "Änne" / "sleepy").mkdir()
     soundfile.write(corpus_dir / "Änne" / "sleepy" / "one.wav", 0.1 * np.sin(np.arange(4800)), 16000)
@@ -191,6 +196,7 @@ def test_the_demo_corpus_is_called_synthetic(tiny):
     assert NOTICE.startswith("synthetic: ")
 
 
+@pytest.mark.slow
 def test_files_of_a_manifest_are_named_from_its_folder(tiny_config, tiny_corpus, corpus_dir, tmp_path):
     lines = ["path,label,speaker,split"]
     for speaker, split in (("Änne", "train"), ("ben b", "validation"), ("声", "test")):

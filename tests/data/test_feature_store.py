@@ -68,6 +68,7 @@ def test_rows_are_what_the_front_end_computes_file_by_file(paths, cache_dir):
     assert store.problems == {}
 
 
+@pytest.mark.slow
 def test_golden_features(golden_dir, emodb_dir, cache_dir):
     golden = np.load(golden_dir / "features_3s.npz")
     names = ["16b10Td", "03a01Fa", "11b03Wb"]
@@ -86,6 +87,7 @@ def test_opened_again_nothing_is_decoded(paths, cache_dir, monkeypatch):
     assert again.content == first.content
 
 
+@pytest.mark.slow
 def test_the_same_files_elsewhere_are_found_in_the_cache(paths, cache_dir, tmp_path, monkeypatch):
     store = open_store(paths, cache_dir)
     moved = [Path(shutil.copy(path, tmp_path / f"другой {path.name}")) for path in paths]
@@ -134,6 +136,7 @@ def test_a_damaged_entry_is_computed_again(paths, cache_dir, caplog):
         assert entry.read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_another_format_is_computed_anew(paths, cache_dir, monkeypatch):
     open_store(paths[:2], cache_dir)
     monkeypatch.setattr(feature_store, "FORMAT", feature_store.FORMAT + 1)
@@ -199,6 +202,7 @@ def test_a_whole_batch_of_bad_files(paths, cache_dir):
     assert open_store(paths, cache_dir, on_error="skip").features.shape == (4, 28, 40)
 
 
+@pytest.mark.slow
 def test_skip_needs_one_readable_file(paths, cache_dir):
     for path in paths:
         path.write_bytes(b"")
@@ -206,12 +210,14 @@ def test_skip_needs_one_readable_file(paths, cache_dir):
         open_store(paths, cache_dir, on_error="skip")
 
 
+@pytest.mark.slow
 def test_a_file_shorter_than_a_frame_is_a_problem(paths, cache_dir):
     soundfile.write(paths[2], np.full(MFCC.frame_length_samples - 1, 0.1), RATE_HZ)
     with pytest.raises(AudioError, match=r"02\.wav: expected at least 1024 samples"):
         open_store(paths, cache_dir)
 
 
+@pytest.mark.slow
 def test_segments_of_long_files(paths, cache_dir):
     store = open_store(paths, cache_dir, audio=AudioConfig(duration_seconds=0.5, segments="all"))
     # A piece at the end counts from half a window on.
@@ -233,6 +239,7 @@ def test_segments_of_agrees_with_a_plain_search(tmp_path):
         assert store.segments_of(utterances).tolist() == plain
 
 
+@pytest.mark.slow
 def test_content_is_that_of_the_audio_not_of_its_container(paths, cache_dir, tmp_path):
     samples, _ = soundfile.read(paths[0], dtype="int16")
     flac = tmp_path / "same.flac"
@@ -243,6 +250,7 @@ def test_content_is_that_of_the_audio_not_of_its_container(paths, cache_dir, tmp
     assert content[0] == content[1] == content[2] != content[3]
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_a_folder(paths, tmp_path):
     in_the_way = tmp_path / "file"
     in_the_way.write_text("")
@@ -250,6 +258,7 @@ def test_a_cache_that_cannot_be_a_folder(paths, tmp_path):
         open_store(paths[:2], in_the_way)
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_nothing_behind(paths, cache_dir):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))

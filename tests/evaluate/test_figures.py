@@ -101,6 +101,7 @@ def test_a_dollar_in_a_name_is_a_dollar(drawn, tmp_path):
     assert "$a$" in texts(drawn[0])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_only_matplotlibs_fonts")
 def test_chinese_names_without_a_font_become_the_numbers_of_the_report(drawn, tmp_path, caplog):
     scores = score_predictions([0, 1, 1], [0, 1, 0], ("愤怒", "高兴"))
@@ -125,6 +126,7 @@ def test_curves_mark_the_chosen_epoch(drawn, tmp_path):
     assert ua_axes.get_ylabel() == "UA (%)"
 
 
+@pytest.mark.slow
 def test_the_legend_names_the_data(drawn, tmp_path):
     names = {"training_name": "training (class-weighted)", "validation_name": "test data (chooses the epoch)"}
     draw_curves(history(40), 33, tmp_path / "curves.png", **names)
@@ -169,6 +171,7 @@ def test_a_sweep_has_one_mark_where_the_last_is_chosen(drawn, tmp_path):
     assert not [text for text in texts(drawn[0]) if text.startswith("last")]
 
 
+@pytest.mark.slow
 def test_pictures_are_png_files_of_150_dpi_made_without_pyplot(tmp_path):
     draw_confusion(random_scores(EMODB), tmp_path / "bilder 1" / "混淆.png", "test")
     draw_curves(history(20), 20, tmp_path / "bilder 1" / "curves.png", **NAMES)

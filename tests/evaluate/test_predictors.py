@@ -85,6 +85,7 @@ def test_a_network_judges_as_it_does_outside_training_and_stays_as_it_is(store):
         np.testing.assert_array_equal(value, was)
 
 
+@pytest.mark.slow
 def test_a_predictor_follows_its_network(store):
     network = light_sernet(store.input_shape, 3, seed=1)
     predict = keras_predictor(network)

@@ -223,6 +223,7 @@ def test_the_layer_takes_its_config_as_a_dict():
     assert FrontEnd(dataclasses.asdict(config)).config == config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_matrix_front_end_is_small_and_made_of_builtin_operators_of_tensorflow_lite(tmp_path, kind):
     module = tf.Module()

@@ -46,6 +46,7 @@ def test_the_centre_is_the_middle_or_padded_on_both_sides(samples, expected):
     np.testing.assert_array_equal(cut_windows(waveform, AudioConfig(duration_seconds=0.1), 50), [expected])
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(samples=st.integers(1, 3000), seed=st.integers(0, 99))
 def test_normalize_scales_by_numpys_percentile(samples, seed):
@@ -80,6 +81,7 @@ def test_all_segments_are_consecutive_windows_and_a_last_one_of_half_or_more(sam
         np.testing.assert_allclose(windows[index], np.pad(normalize(piece), margins), rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [levelled_windows, cut_windows])
 @pytest.mark.parametrize("segments", ["centre", "all"])
 def test_windows_are_the_same_in_a_pipeline_and_their_length_is_known(segments, make):
@@ -169,6 +171,7 @@ def test_padded_levels_of_real_recordings(emodb_dir, segments):
         np.testing.assert_allclose(levelled, levelled_windows(waveform, audio, RATE_HZ), rtol=0, atol=1e-2)
 
 
+@pytest.mark.slow
 def test_the_padded_level_is_made_of_builtin_operators_of_tensorflow_lite(tmp_path):
     module = tf.Module()
     module.level = tf.function(normalize_padded, input_signature=[tf.TensorSpec([1, 48000], tf.float32)])

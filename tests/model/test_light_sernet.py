@@ -25,6 +25,7 @@ def compiled(**arguments) -> keras.Model:
     return network
 
 
+@pytest.mark.slow
 def test_golden_weights_give_golden_probabilities(golden_dir):
     golden = np.load(golden_dir / "model_mfcc_3s_7class.npz")
     network = light_sernet((184, 40, 1), 7)

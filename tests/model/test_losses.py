@@ -54,6 +54,7 @@ def test_logits_and_their_probabilities_lose_the_same(gamma):
     np.testing.assert_allclose(from_logits, from_probabilities, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(gamma=st.floats(0.0, 5.0), logit=st.floats(-200.0, 200.0))
 def test_value_and_gradient_are_finite_everywhere(gamma, logit):

@@ -98,6 +98,7 @@ def test_a_folder_is_heard_file_by_file(run, sounds):
     assert {line.count("%") for line in out} == {1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ending", "options"),
     [
@@ -184,6 +185,7 @@ def test_silence_is_said(run, tmp_path, options):
     assert out[0].endswith("  silence")
 
 
+@pytest.mark.slow
 def test_odd_names_end_in_no_traceback(model, sounds):
     names = [b'a, "b".wav', b"two\nlines.wav", b"\xff\xfe.wav", "Ärger 声.wav".encode(), b"-dash.wav"]
     for name in names:

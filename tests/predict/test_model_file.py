@@ -237,6 +237,7 @@ def test_any_bytes_are_described_or_refused(head, tail):
     described_or_refused(read_description, GRAPH + tail)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(data=st.data())
 def test_any_damage_to_the_archive_is_described_or_refused(data):

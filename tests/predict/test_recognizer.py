@@ -246,6 +246,7 @@ def test_a_described_file_that_is_no_model_is_refused(tmp_path):
     assert str(caught.value).startswith(f"{path}: expected a model that LiteRT can load. Received: ")
 
 
+@pytest.mark.slow
 def test_eight_threads_at_once_hear_what_one_hears(recognizers):
     waveforms = [device.sounds(1, 3000 + 97 * n, seed=n)[0] for n in range(64)]
     for recognizer in recognizers.values():
@@ -268,6 +269,7 @@ print(*(name for name in sys.modules if "." not in name and name not in sys.stdl
     assert not heavy & set(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_the_shipped_model_knows_emodb(emodb_dir):
     """Most of it the model was trained on: what is tested is the way from file to label."""
     if not KIT_MODEL.exists():

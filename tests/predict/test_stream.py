@@ -121,6 +121,7 @@ def test_spans_stay_exact_where_the_hop_is_no_whole_number_of_samples():
     np.testing.assert_allclose(ends, [*0.033 * np.arange(1, 31), 1.0], rtol=1e-12)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given_any(
     sizes=st.lists(st.integers(0, 700), max_size=12),

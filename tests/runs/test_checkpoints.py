@@ -66,6 +66,7 @@ def trained():
     return network, optimizer
 
 
+@pytest.mark.slow
 def test_a_state_comes_back_to_the_bit(trained, tmp_path):
     save_state(tmp_path / "state.npz", *trained, HISTORY)
     network, optimizer = fresh()
@@ -117,6 +118,7 @@ def kept(tmp_path_factory):
     return run, network
 
 
+@pytest.mark.slow
 def test_the_weights_of_an_epoch_take_less_than_2_mb_and_come_back(kept):
     run, network = kept
     assert run.kept_epochs() == [1]

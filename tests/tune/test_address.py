@@ -49,6 +49,7 @@ def test_a_worker_is_not_called_chief(name):
     check_name("worker 2")
 
 
+@pytest.mark.slow
 def test_a_chief_that_is_not_there_is_waited_for_and_then_named(caplog):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -127,6 +127,7 @@ def test_without_a_completed_trial_the_pictures_say_so(drawn, tmp_path):
     assert "train.gamma" in texts(drawn[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("keys", "grid"), [(1, (1, 1)), (4, (1, 4)), (5, (2, 3)), (12, (3, 4))])
 def test_panels_are_as_many_as_keys_and_at_most_four_in_a_row(drawn, tmp_path, keys, grid):
     trials = [completed(n, 0.5 + n / 10, {f"section.key_{key}": n + key for key in range(keys)}) for n in range(3)]

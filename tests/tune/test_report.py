@@ -213,6 +213,7 @@ def test_numbers_are_summarised_by_their_rank_correlation():
     assert "Only trials of 20 epochs are in the tables." in text
 
 
+@pytest.mark.slow
 def test_unrelated_values_stay_below_what_is_said_of_chance():
     generator = np.random.default_rng(5)
     drawn = [abs(stats.spearmanr(*generator.normal(size=(2, 12))).statistic) for _ in range(1000)]
@@ -252,6 +253,7 @@ def test_csv_holds_shares_every_key_and_every_fold(tmp_path):
     assert all(list(other) == list(row) for other in rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trials", [TRIALS, TRIALS[1:3]], ids=["some", "none completed"])
 def test_everything_is_written_and_the_report_refers_to_it(tmp_path, trials):
     folder = tmp_path / "suche 1"
@@ -267,6 +269,7 @@ def test_everything_is_written_and_the_report_refers_to_it(tmp_path, trials):
     assert rows == [{key: "" if value is None else str(value) for key, value in row.items()} for row in expected]
 
 
+@pytest.mark.slow
 def test_what_was_there_stays_when_a_picture_cannot_be_written(tmp_path, monkeypatch):
     write_results(tmp_path, TRIALS, "before")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
