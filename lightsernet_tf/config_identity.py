@@ -16,6 +16,10 @@ from lightsernet_tf.config import Config
 PLACES = ("corpus.data_dir", "runs_dir", "run_name", "cache_dir")
 """Where things lie. They may be moved; what lies there is checked by its contents."""
 
+NOT_TRAINING = ("corpus", "split", "runs_dir", "run_name", "cache_dir", "train.keep", "train.strategy")
+"""What the trainings of one setup may differ in: who is trained on, which is compared by its contents, and what changes
+no network: where it lies, which epochs are kept, and on how many devices they are trained."""
+
 
 def differing_keys(
     found: Config | Mapping[str, Any],

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lightsernet_tf.config_identity import NOT_TRAINING, without_keys
 from lightsernet_tf.data.experiment import Experiment
 from lightsernet_tf.errors import RunError, one_line
 from lightsernet_tf.evaluate.bootstrap import Intervals, bootstrap_intervals
@@ -15,7 +16,6 @@ from lightsernet_tf.evaluate.facts import experiment_facts
 from lightsernet_tf.evaluate.figures import draw_confusion
 from lightsernet_tf.evaluate.scores import FIGURES, GroupScores, Scores, score_predictions, scores_by_group
 from lightsernet_tf.evaluate.sections import FIGURE_NAMES, HOW_TO_READ, figure_cells, groups_section, scores_section
-from lightsernet_tf.export.expectations import settings_of_training
 from lightsernet_tf.files import write_csv, write_json, write_text
 from lightsernet_tf.reporting.markdown import markdown_table, percent, report
 from lightsernet_tf.runs.run import Run
@@ -121,7 +121,7 @@ def identity(experiment: Experiment, notes: Sequence[str]) -> dict[str, Any]:
         "utterances": experiment.num_used,
         "protocol": experiment.config.split.protocol,
         "validation_speakers": experiment.config.split.validation_speakers,
-        "settings": settings_of_training(experiment.config),
+        "settings": without_keys(experiment.config, NOT_TRAINING),
         "facts": experiment_facts(experiment),
     }
 

@@ -10,21 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from lightsernet_tf.config import Config
-from lightsernet_tf.config_identity import differing_keys, without_keys
+from lightsernet_tf.config_identity import NOT_TRAINING, differing_keys
 from lightsernet_tf.data.experiment import Experiment
 from lightsernet_tf.data.splits import PROTOCOLS
 from lightsernet_tf.errors import RunError, one_line
 
-# The corpus and the speakers trained on are compared by what they came to, and the rest changes no network:
-# which epochs are kept, and on how many devices they are trained.
-_NOT_TRAINING = ("corpus", "split", "runs_dir", "run_name", "cache_dir", "train.keep", "train.strategy")
 _SPREAD = ("mean", "min", "max")
-
-
-def settings_of_training(config: Config) -> dict[str, Any]:
-    """Return what makes two trainings the same but for who is trained on, as plain data."""
-    return without_keys(config, _NOT_TRAINING)
 
 
 def read_cross_validation(path: Path, experiment: Experiment) -> dict[str, Any]:
@@ -82,7 +73,7 @@ def read_cross_validation(path: Path, experiment: Experiment) -> dict[str, Any]:
         raise RunError(f"{file}: expected a protocol that tests new speakers. Received: {found['protocol']}")
     ours = {"corpus": experiment.corpus.name, "utterances": experiment.num_used, "labels": list(experiment.labels)}
     differing = {key: (tested[key], ours[key]) for key in ours if tested[key] != ours[key]}
-    differing |= differing_keys(settings, experiment.config, ignore=_NOT_TRAINING)
+    differing |= differing_keys(settings, experiment.config, ignore=NOT_TRAINING)
     for key, (theirs, value) in differing.items():
         raise RunError(
             f"{file}: expected {key} as in the run, {value}. Received: {theirs}; name a cross-validation of the same "

@@ -79,8 +79,7 @@ def fit_network(
         If the loss is not finite.
     """
     config = experiment.config.train
-    segments = experiment.store.segments_of(fold.train)
-    class_ids = experiment.class_ids[experiment.store.utterance_of_segment[segments]]
+    segments, class_ids = _training_segments(experiment, fold)
     predict = predictor_for(experiment, keras_predictor(network))
     validate = partial(validation_figures, predict, network.loss, experiment, fold)
     batches = training_batches(
@@ -127,7 +126,11 @@ def fold_class_weights(experiment: Experiment, fold: Fold) -> dict[int, float] |
     config = experiment.config.train
     if config.balance != "class_weight":
         return None
-    rows = experiment.store.segments_of(fold.train)  # what is drawn, and so what the frequencies are of
-    return class_weights(
-        experiment.class_ids[experiment.store.utterance_of_segment[rows]], experiment.labels, config.class_weights
-    )
+    _, class_ids = _training_segments(experiment, fold)  # what is drawn, and so what the frequencies are of
+    return class_weights(class_ids, experiment.labels, config.class_weights)
+
+
+def _training_segments(experiment: Experiment, fold: Fold) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of the store that a fold trains on, and the class of each: int [segments] both."""
+    segments = experiment.store.segments_of(fold.train)
+    return segments, experiment.class_ids[experiment.store.utterance_of_segment[segments]]
